@@ -1,7 +1,7 @@
 """Every error that Témoin raises on purpose, under one base.
 
-An error names where (file, field or entry), what is wrong there, and what to do. A command prints it as one line and exits
-with a code that is not 0; nothing else is caught wholesale anywhere.
+An error names where (file, field or entry), what is wrong there, and what to do. A command prints it as one line and
+exits with a code that is not 0; nothing else is caught wholesale anywhere.
 """
 
 from __future__ import annotations

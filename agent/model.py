@@ -1,0 +1,181 @@
+"""Frozen values that the parts hand to each other. No behaviour beyond what follows from the value itself.
+
+"Monotonic" is CLOCK_BOOTTIME in nanoseconds everywhere; UTC never travels without its error bound and source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+
+
+class Activity(StrEnum):
+    """What the camera is doing; the total table of agent/states.py moves between these."""
+
+    BOOTING = "booting"
+    IDLE = "idle"
+    READY = "ready"
+    ARMING = "arming"
+    RECORDING = "recording"
+    STOPPING = "stopping"
+    REFUSING = "refusing"
+    SHUTTING_DOWN = "shutting_down"
+
+
+class Condition(StrEnum):
+    """What is true beside the activity; conditions never end or refuse a recording."""
+
+    DOCKED = "docked"
+    LOW_BATTERY = "low_battery"
+    NO_SOUND = "no_sound"
+    WRITER_LATE = "writer_late"
+    CLOCK_UNKNOWN = "clock_unknown"
+    CAMERA_FAILING = "camera_failing"
+    INTERRUPTED = "interrupted"
+    NO_WEARER = "no_wearer"
+    KEY_LOST = "key_lost"
+
+
+class TimeSource(StrEnum):
+    """Where an entry's UTC comes from (docs/formats.md, "The journal")."""
+
+    BEACON = "beacon"
+    RTC = "rtc"
+    NONE = "none"
+    DISPUTED = "disputed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """One reading of the clocks: what an entry's `time`, `mono_ns` and `boot` are made of."""
+
+    utc_ms: int | None
+    err_ms: int | None
+    source: TimeSource
+    mono_ns: int
+    boot: str
+
+
+class StopCause(StrEnum):
+    """Why a recording ended."""
+
+    HOLD = "hold"
+    INTERRUPTED = "interrupted"
+    CUT_OFF = "cut_off"
+    CARD = "card"
+    SHUTDOWN = "shutdown"
+
+
+class GapCause(StrEnum):
+    """Why footage is missing inside a recording."""
+
+    AGENT_RESTART = "agent_restart"
+    CAPTURE_RESTART = "capture_restart"
+    OVERRUN = "overrun"
+    CAPTURE_LATE = "capture_late"
+
+
+class NoticeState(StrEnum):
+    """Whether the filmed persons were told that they are being recorded."""
+
+    ANNOUNCED = "announced"
+    IMPOSSIBLE = "impossible"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentInfo:
+    """What is known of one GOP without opening it.
+
+    `serial` counts fragments since the agent's start, without holes unless one was dropped; `epoch` names the init that
+    it belongs to; `length` is padded, in bytes.
+    """
+
+    serial: int
+    epoch: int
+    t0_ns: int
+    dur_ns: int
+    frames: int
+    sound: bool
+    length: int
+
+    @property
+    def end_ns(self) -> int:
+        return self.t0_ns + self.dur_ns
+
+
+class Colour(StrEnum):
+    """Colours of the camera's one light."""
+
+    OFF = "off"
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+    BLUE = "blue"
+
+
+class Pattern(StrEnum):
+    """How the light shows its colour."""
+
+    STEADY = "steady"
+    SLOW = "slow"
+    FAST = "fast"
+
+
+class Tone(StrEnum):
+    """What the buzzer says, once."""
+
+    NONE = "none"
+    START = "start"
+    STOP = "stop"
+    MARK = "mark"
+    WARNING = "warning"
+    REFUSAL = "refusal"
+
+
+class Vibration(StrEnum):
+    """What the officer feels, once."""
+
+    NONE = "none"
+    SHORT = "short"
+    DOUBLE = "double"
+    LONG = "long"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The light's state: held until something else is shown, or until it goes dark by itself."""
+
+    colour: Colour
+    pattern: Pattern = Pattern.STEADY
+
+
+DARK = Light(Colour.OFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A momentary signal: one tone and one vibration. Never repeated by being held."""
+
+    tone: Tone = Tone.NONE
+    vibration: Vibration = Vibration.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """State of charge in percent; None where the board cannot tell."""
+
+    percent: int | None
+    charging: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Why nothing can be recorded: a cause for the journal and a message key of the catalogue for the officer."""
+
+    cause: str
+    values: dict[str, str] = field(default_factory=dict)

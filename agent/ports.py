@@ -1,0 +1,150 @@
+"""Protocols of the outside: the card, clocks, key, panel and camera. The rules know nothing else of the world.
+
+Each port has at least two implementations and one conformance suite (tests/conformance) that all of them pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from agent.model import Battery, Cue, Light
+
+Random = Callable[[int], bytes]
+"""`random(n)`: n bytes from a cryptographic source."""
+
+
+class File(Protocol):
+    """A file being appended to. After any DiskError it is lost to its writer: close it and open a new one."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of `data` (no short writes). Not durable before `sync`. Raises DiskError."""
+        ...
+
+    def sync(self) -> None:
+        """Make the content durable (fdatasync or better). The name needs `Disk.sync_folder`. Raises DiskError."""
+        ...
+
+    def close(self) -> None:
+        """Release the descriptor. Never raises; promises nothing about durability."""
+        ...
+
+
+class Disk(Protocol):
+    """The data folder of one camera. Paths are relative, with `/`; no path leaves the folder.
+
+    Nothing is durable before `File.sync` (content) and `sync_folder` (names: create, rename, unlink, make_folder).
+    """
+
+    def make_folder(self, path: str) -> None:
+        """Make the folder; an existing one is fine. Parents must exist."""
+        ...
+
+    def create(self, path: str) -> File:
+        """A new file for appending; an existing one is a DiskError (O_EXCL)."""
+        ...
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Bytes from `offset`, at most `length`, to the end of the file if None."""
+        ...
+
+    def size(self, path: str) -> int: ...
+
+    def exists(self, path: str) -> bool: ...
+
+    def names(self, path: str) -> list[str]:
+        """Sorted names in a folder; folders and files alike. A missing folder is a DiskError."""
+        ...
+
+    def rename(self, old: str, new: str) -> None:
+        """Atomic; an existing `new` is a DiskError: nothing here ever replaces a file."""
+        ...
+
+    def unlink(self, path: str) -> None: ...
+
+    def sync_folder(self, path: str) -> None:
+        """Make the names in the folder durable."""
+        ...
+
+    def free_bytes(self) -> int:
+        """What an ordinary user can still write."""
+        ...
+
+    def lock(self) -> None:
+        """Take the folder for this process until it ends; StoreError if another holds it."""
+        ...
+
+
+class Clock(Protocol):
+    """The boot clock and what else the board knows of time. The agent never sets a clock."""
+
+    def boot_ns(self) -> int:
+        """CLOCK_BOOTTIME."""
+        ...
+
+    def boot_id(self) -> str:
+        """The kernel's boot id (a UUID); another one after each boot."""
+        ...
+
+    def rtc(self) -> tuple[int, int] | None:
+        """(utc_ms, err_ms) of a fitted real-time clock, None where there is none or it lost its battery."""
+        ...
+
+
+class Signer(Protocol):
+    """The camera's signing key: a file, or a chip."""
+
+    @property
+    def key_class(self) -> str:
+        """`file`, `chip` or `chip+counter`."""
+        ...
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """DER certificates, the key's own first, without the agency's root."""
+        ...
+
+    def sign(self, digest: bytes) -> bytes:
+        """Strict DER ECDSA P-256, low S, over a 32-byte SHA-256 digest. Raises SignatureError if the key is lost."""
+        ...
+
+
+class Panel(Protocol):
+    """Light, buzzer and vibration. Calls return at once; an output that fails is an alert, never an exception."""
+
+    def show(self, light: Light, dark_after_ns: int | None) -> None:
+        """Hold the light. With `dark_after_ns` it goes dark by itself unless shown again within that time, also when
+        this process is stopped, killed or hung."""
+        ...
+
+    def play(self, cue: Cue) -> None:
+        """One momentary signal."""
+        ...
+
+
+class Camera(Protocol):
+    """The capture process and the sensor's power line: rungs one to three of the restart ladder."""
+
+    def start(self) -> None:
+        """Start the capture process (it connects to the agent's socket by itself)."""
+        ...
+
+    def alive(self) -> bool: ...
+
+    def kill(self) -> None:
+        """End it at once, whatever it does; safe when it is gone."""
+        ...
+
+    def power_cycle(self) -> None:
+        """Take the sensor's power away and give it back."""
+        ...
+
+    def reboot(self) -> None:
+        """Ask for a controlled reboot of the board."""
+        ...
+
+
+class Power(Protocol):
+    """Battery and contact of the board."""
+
+    def battery(self) -> Battery: ...
