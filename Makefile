@@ -1,0 +1,35 @@
+# Témoin. `make help` lists what there is to do; each target prints what it needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+OUT ?= demo
+FOOTAGE ?=
+
+.PHONY: help setup demo test check bench lint vectors
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv and install what Témoin needs (apt with or without sudo, pip)
+	@.ci/setup base
+
+demo: setup ## play a shift on a simulated board: FOOTAGE=<file> OUT=<folder>
+	@$(PYTHON) -m hw.sim.demo --out "$(OUT)" $(if $(FOOTAGE),--footage "$(FOOTAGE)",)
+
+test: setup ## the fast suite, under 3 minutes
+	@.ci/setup tests
+	@$(PYTHON) -m pytest
+
+lint: setup ## ruff, strict types, import rules, vectors
+	@.ci/lint
+
+check: setup ## the slow suite: stock tools, npm readers, a browser
+	@.ci/setup check
+	@$(PYTHON) -m pytest tests/system
+
+bench: setup ## every figure of the design against its peer
+	@.ci/setup tests
+	@$(PYTHON) -m tests.bench
+
+vectors: setup ## generate the vectors of tests/vectors again
+	@for script in tests/vectors/make_*.py; do $(PYTHON) -m "tests.vectors.$$(basename $$script .py)" || exit 1; done
