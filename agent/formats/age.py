@@ -1,9 +1,9 @@
 """age v1 files: the writer of segments, and a strict reader with random access, of cut files too.
 
 Guarantees: what `Sealer` writes opens with the stock `age` of its kind; no nonce is used twice under one key, whatever
-fails on the way; each chunk that a reader gives out is authentic and in its place. A file without its last chunk is said
-to be cut, never completed. Assumes: c2sp.org/age, "Payload"; a random source that is the operating system's in earnest
-use; one thread a `Sealer`.
+fails on the way; each chunk that a reader gives out is authentic and in its place. A file without its last chunk is
+said to be cut, never completed. Assumes: c2sp.org/age, "Payload"; a random source that is the operating system's in
+earnest use; one thread a `Sealer`.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ class Opener:
     """Opens the chunks of one age file in any order.
 
     `header_and_nonce` is the start of the file: at least the header and the 16 bytes after it. Raises FormatError when
-    it is not an age header, when no identity matches, when the MAC does not fit. `payload_offset` is where chunk 0 starts.
+    it is not an age header, when no identity matches, when the MAC does not fit. `payload_offset` is where chunk 0
+    starts in the file.
     """
 
     def __init__(self, header_and_nonce: Buffer, identities: Sequence[Identity]) -> None:
@@ -159,7 +160,8 @@ def open_whole_chunks(file: BinaryIO, identities: Sequence[Identity]) -> Iterato
 
     Every whole chunk comes; a file is complete only if the last pair says so. A cut file ends without it, and without
     an error: so does one whose last, shorter chunk was changed or grew, since nothing tells a changed rest from a torn
-    one. Raises FormatError for the header, for a full-size chunk that is not authentic, for bytes after a full-size last.
+    one. Raises FormatError for the header, for a full-size chunk that is not authentic, for an empty last one after
+    others, for bytes after a last one of full size.
     """
     start = _read_up_to(file, MAX_HEADER_BYTES + NONCE_BYTES)
     header = read_header(start)
@@ -295,7 +297,7 @@ def _file_key_by_passphrase(stanza: Stanza, passphrase: str) -> bytes:
     salt, work_factor = decode_base64(stanza.arguments[0], "age header"), int(stanza.arguments[1])
     if work_factor > MAX_WORK_FACTOR:
         problem = f"the scrypt work factor {work_factor} is above {MAX_WORK_FACTOR}"
-        raise FormatError("age header", problem, "do not open it, or use `age -d` if you know who made it")
+        raise FormatError("age header", problem, "have it made again with a lower one")
     try:
         return ChaCha20Poly1305(_scrypt(passphrase, salt, work_factor)).decrypt(_ZERO_NONCE, stanza.body, None)
     except InvalidTag:

@@ -2,8 +2,8 @@
 
 Guarantees: `read_header` accepts exactly the bytes that `encode_header` writes for the same stanzas (base64 canonical
 and without padding, body lines of 64 columns, LF only), at most 64 KiB of them; stanzas of the types that we write have
-the shape that the specification demands; stanzas of an unknown type ("grease") are kept and mean nothing. The MAC is not
-checked here but by `check_mac`, since only the file key can. Assumes: the specification at c2sp.org/age, "Header".
+the shape that the specification demands; stanzas of an unknown type ("grease") are kept and mean nothing. The MAC is
+not checked here but by `check_mac`, since only the file key can. Assumes: c2sp.org/age, "Header".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _VERSION_LINE = b"age-encryption.org/v1"
 _COLUMNS = 64
 _MAC_BASE64_BYTES = 43
 _ARGUMENTS = re.compile(rb"-> [!-~]+(?: [!-~]+)*")
-_WORK_FACTOR = re.compile(r"[1-9][0-9]{0,2}")
+_WORK_FACTOR = re.compile(r"[1-9][0-9]{0,3}")
 # Bytes of each base64 argument after the type; None is the work factor, a decimal number.
 _SHAPES: dict[str, tuple[int | None, ...]] = {X25519: (32,), MLKEM768_X25519: (1_120,), SCRYPT: (16, None)}
 _UNTOUCHED = "use an untouched copy of the file"
@@ -74,8 +74,8 @@ def decode_base64(text: str, where: str) -> bytes:
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise FormatError(where, "is not base64 without padding", _UNTOUCHED) from None
-    if encode_base64(data) != text:
+        data = None
+    if data is None or encode_base64(data) != text:
         raise FormatError(where, "is not canonical base64 without padding", _UNTOUCHED)
     return data
 
@@ -191,7 +191,7 @@ def _check_arguments(kind: str, arguments: list[str], lines: _Lines) -> None:
     for argument, size in zip(arguments, shape, strict=True):
         if size is None:
             if not _WORK_FACTOR.fullmatch(argument):
-                raise lines.error("the work factor is not a decimal number without leading zeros")
+                raise lines.error("the work factor is not a number of 1 to 4 digits without leading zeros")
         elif len(decode_base64(argument, lines.where)) != size:
             raise lines.error(f"the argument of an {kind} stanza is not of {size} bytes")
 

@@ -138,6 +138,10 @@ def parse_recipient(text: str) -> Recipient:
     """`age1pq1...` or `age1...`. Raises FormatError that says what is wrong with it."""
     hybrid = text.lower().startswith("age1pq1")
     kind = RecipientKind.POST_QUANTUM if hybrid else RecipientKind.CLASSIC
+    if not hybrid and text.lower().startswith("age1") and "1" in text[len("age1") :]:
+        # A longer prefix: a plugin's or a tag recipient. Bech32 has no "1" in its data.
+        remedy = "give an age1pq1... recipient, or an age1... one without plugin"
+        raise FormatError("recipient", "is of a kind that is not sealed to here", remedy)
     key = bech32.decode(_RECIPIENT_PREFIXES[kind], text, "recipient")
     size = _X25519_KEY_BYTES + (_MLKEM768_KEY_BYTES if hybrid else 0)
     if len(key) != size:
