@@ -129,13 +129,15 @@ def unpadded_length(data: memoryview, kinds: tuple[str, str]) -> int:
 
     Demands that what follows is exactly the padding that pad_in_place writes. Raises FormatError.
     """
-    end = 0
+    end = count = 0
     for expected, found in zip(kinds, walk(data), strict=False):
         if found.kind != expected:
             raise FormatError(f"offset {found.offset}", f"a {found.kind} box where {expected} belongs")
-        end = found.end
+        end, count = found.end, count + 1
+    if count != len(kinds):
+        raise FormatError("free", f"no {' '.join(kinds)} before the padding")
     padding = padded_length(end) - end
-    if end == 0 or end + padding != len(data):
+    if end + padding != len(data):
         raise FormatError("free", f"padding of {len(data) - end} bytes where {padding} belong")
     if padding:
         if data[end : end + _FREE_HEADER_BYTES] != struct.pack("!I4s", padding, b"free"):
@@ -266,7 +268,7 @@ def index_entry(offset: int, runs: Sequence[TrackRun]) -> IndexEntry:
 def mfra(entries: Sequence[IndexEntry]) -> bytes:
     """The index at the end of a segment: a `tfra` for each track, and `mfro` (8.8.9 to 8.8.11).
 
-    Under ALIGN_BYTES for the fragments of any segment (64 of them with two tracks take 2,536 bytes).
+    Under ALIGN_BYTES for the fragments of any segment (64 of them with two tracks take 2,504 bytes).
     """
     rows: dict[int, list[bytes]] = {}
     for entry in entries:

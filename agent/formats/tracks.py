@@ -67,6 +67,8 @@ def parse_init(data: memoryview) -> Init:
     if [found.kind for found in top] != ["ftyp", "moov"]:
         raise FormatError("init", f"boxes {kinds_of(top)} where ftyp moov belong")
     inside = list(walk(data, top[1].body, top[1].end))
+    if unknown := {found.kind for found in inside} - {"mvhd", "trak", "mvex", "udta"}:
+        raise FormatError("moov", f"boxes {' '.join(sorted(unknown))} that do not belong there")
     extends = only(inside, "mvex", "moov")
     defaults = dict(_parse_trex(data, found) for found in walk(data, extends.body, extends.end) if found.kind == "trex")
     tracks = tuple(_parse_track(data, found, defaults) for found in inside if found.kind == "trak")

@@ -1,0 +1,39 @@
+"""Every vector of the capture socket gives the outcome that its index states, and the script still writes the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from agent.errors import PipeError
+from agent.formats.pipe import FragmentHeader, InitHeader, SoundCommand, parse_command, parse_header
+from tests.support.vectors import differences
+from tests.vectors.make_pipe import FOLDER, generate
+
+INDEX = cast(dict[str, dict[str, dict[str, str]]], json.loads((FOLDER / "index.json").read_text()))
+
+
+def outcome(parse: Callable[[bytes], InitHeader | FragmentHeader | SoundCommand], data: bytes) -> str:
+    try:
+        return repr(parse(data))
+    except PipeError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("name", INDEX["headers"])
+def test_header(name: str) -> None:
+    vector = INDEX["headers"][name]
+    assert outcome(parse_header, bytes.fromhex(vector["bytes"])).startswith(vector["outcome"])
+
+
+@pytest.mark.parametrize("name", INDEX["commands"])
+def test_command(name: str) -> None:
+    vector = INDEX["commands"][name]
+    assert outcome(parse_command, bytes.fromhex(vector["bytes"])).startswith(vector["outcome"])
+
+
+def test_the_script_writes_what_is_there() -> None:
+    assert differences(FOLDER, generate()) == []
