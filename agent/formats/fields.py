@@ -13,13 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from agent.errors import FormatError
-from agent.formats.canonical import MAX_INTEGER, Object, Value
+from agent.formats.canonical import MAX_INTEGER, Object, Value, shown
 
 Check = Callable[[Value, str], None]
 
 ZERO_HASH = "0" * 64
-MAX_NS_DIGITS = 19
+MAX_NS = 2**63 - 1
+MAX_SEGMENTS = 100_000
+MAX_KEY_CHARACTERS = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
+_NANOSECONDS = re.compile("0|[1-9][0-9]{0,18}")
+_NAME_BYTE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/")
 
 
 def matching(pattern: str, said: str, longest: int = 200) -> Check:
@@ -36,19 +42,28 @@ def matching(pattern: str, said: str, longest: int = 200) -> Check:
 hash_hex = matching("[0-9a-f]{64}", "a SHA-256 in 64 lower-case hex digits")
 random_hex = matching("[0-9a-f]{32}", "128 bits in 32 lower-case hex digits")
 identifier = matching("[a-z0-9-]{1,32}", "an id of 1 to 32 characters a-z, 0-9 and -")
-word = matching("[a-z0-9_.]{1,64}", "a word of 1 to 64 characters a-z, 0-9, _ and .")
-recording_id = matching("[a-z0-9-]{1,32}-[0-9a-f]{8}-[0-9]{1,16}", "a recording's id: <dev>-<8 hex>-<seq>")
-nanoseconds = matching("0|[1-9][0-9]{0,18}", "nanoseconds as a decimal string")
+word = matching("[a-z0-9_.+-]{1,64}", "a word of 1 to 64 characters a-z, 0-9, _ . + and -")
+recording_id = matching("[a-z0-9-]{1,32}-[0-9a-f]{8}-[1-9][0-9]{0,15}", "a recording's id: <dev>-<8 hex>-<seq>")
 boot_id = matching("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "the kernel's boot id")
-file_name = matching("[A-Za-z0-9][A-Za-z0-9._/-]{0,159}", "a relative file name")
+file_name = matching(
+    r"(?!\.{1,2}(?:/|\Z))(?:[A-Za-z0-9._-]|%[0-9A-F]{2})+(?:/(?!\.{1,2}(?:/|\Z))(?:[A-Za-z0-9._-]|%[0-9A-F]{2})+)*",
+    "a relative file name (other bytes than A-Z a-z 0-9 . _ - as %XX, no . or .. on its own)",
+    1024,
+)
 
 
-def text(longest: int) -> Check:
-    """Free text of at most `longest` characters (canonical JSON refuses control characters)."""
+def nanoseconds(value: Value, name: str) -> None:
+    """Nanoseconds from 0 to 2^63-1 as a decimal string."""
+    if not isinstance(value, str) or not _NANOSECONDS.fullmatch(value) or int(value) > MAX_NS:
+        raise FormatError(name, "not nanoseconds as a decimal string from 0 to 2^63-1")
+
+
+def text(longest: int, least: int = 1) -> Check:
+    """Free text of `least` to `longest` code points (canonical JSON refuses control characters)."""
 
     def check(value: Value, name: str) -> None:
-        if not isinstance(value, str) or not 0 < len(value) <= longest:
-            raise FormatError(name, f"not a text of 1 to {longest} characters")
+        if not isinstance(value, str) or not least <= len(value) <= longest:
+            raise FormatError(name, f"not a text of {least} to {longest} characters")
 
     return check
 
@@ -58,7 +73,7 @@ def one_of(*allowed: str) -> Check:
 
     def check(value: Value, name: str) -> None:
         if value not in allowed:
-            raise FormatError(name, f"{value!r} is none of {', '.join(allowed)}")
+            raise FormatError(name, f"{shown(value)} is none of {', '.join(allowed)}")
 
     return check
 
@@ -69,6 +84,16 @@ def integer(low: int = 0, high: int = MAX_INTEGER) -> Check:
     def check(value: Value, name: str) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise FormatError(name, f"not an integer from {low} to {high}")
+
+    return check
+
+
+def multiple_of(unit: int, most: int) -> Check:
+    """An integer that is 1 to `most` times `unit`."""
+
+    def check(value: Value, name: str) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or value % unit or not unit <= value <= unit * most:
+            raise FormatError(name, f"not 1 to {most} times {unit}")
 
     return check
 
@@ -118,12 +143,14 @@ def listing(check: Check, most: int, least: int = 0) -> Check:
 
 
 def mapping_of(check: Check, most: int) -> Check:
-    """An object of at most `most` keys of the writer's choice, its values as `check` says."""
+    """An object of at most `most` keys of the writer's choice, up to 64 characters each, its values as `check` says."""
 
     def checked(value: Value, name: str) -> None:
         if not isinstance(value, Mapping) or len(value) > most:
             raise FormatError(name, f"not an object of at most {most} keys")
         for key, item in value.items():
+            if len(key) > MAX_KEY_CHARACTERS:
+                raise FormatError(name, f"key {shown(key)} is longer than {MAX_KEY_CHARACTERS} characters")
             check(item, f"{name}.{key}")
 
     return checked
@@ -140,7 +167,7 @@ def record(fields: Mapping[str, Check]) -> Check:
                 raise FormatError(f"{name}.{key}", "missing")
         for key, item in value.items():
             if key not in fields:
-                raise FormatError(f"{name}.{key}", "unknown field")
+                raise FormatError(name, f"unknown field {shown(key)}")
             fields[key](item, f"{name}.{key}")
 
     return checked
@@ -164,23 +191,37 @@ def encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+signature = base64_of(8, 72)
+"""A DER signature of P-256, as far as its length tells; agent/formats/signature.py checks the rest."""
+
+
 def parse_utc(value: Value, name: str) -> int:
-    """Milliseconds since 1970 of YYYY-MM-DDThh:mm:ss.mmmZ."""
-    if not isinstance(value, str) or not re.fullmatch(
-        r"[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{3}Z", value
-    ):
+    """Milliseconds since 1970 of YYYY-MM-DDThh:mm:ss.mmmZ, years 0001 to 9999; no leap second is ever written."""
+    if not isinstance(value, str) or not _UTC.fullmatch(value):
         raise FormatError(name, "not a UTC time like 2026-01-31T08:00:00.000Z")
     try:
-        moment = datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(value)
     except ValueError:
         raise FormatError(name, "no such time") from None
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def format_utc(utc_ms: int) -> str:
-    """The text of a time in milliseconds since 1970."""
-    moment = _EPOCH + timedelta(milliseconds=utc_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{utc_ms % 1000:03d}Z"
+    """The text of a time in milliseconds since 1970. Raises FormatError outside the years 0001 to 9999."""
+    try:
+        moment = _EPOCH + timedelta(milliseconds=utc_ms)
+    except OverflowError:
+        raise FormatError("utc", "outside the years 0001 to 9999") from None
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def file_name_of(path: str) -> str:
+    """How an entry names a file of the card: `path` is relative, as the operating system gave it.
+
+    A name may hold any byte but NUL; each that is not of A-Z a-z 0-9 . _ - or the folders' / is written as %XX.
+    """
+    raw = path.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if byte in _NAME_BYTE else f"%{byte:02X}" for byte in raw)
 
 
 # Reading fields of an object that its check has passed: typed, without casts at every use.

@@ -12,15 +12,30 @@ from dataclasses import dataclass
 
 from agent.errors import FormatError
 from agent.formats import fields
-from agent.formats.bodies import MAX_SEGMENTS
-from agent.formats.canonical import MAX_LINE_BYTES, MAX_LONG_LINE_BYTES, Object, Value, decode, encode
+from agent.formats.canonical import MAX_LINE_BYTES, MAX_LONG_LINE_BYTES, Object, Value, decode, encode, shown
 from agent.formats.fields import Check, hash_hex, identifier, integer, listing, nullable, one_of, random_hex, text
 
 PROFILES = ("fr-2016", "fr-2022")
 MAX_RECIPIENTS = 16
+MAX_POST_QUANTUM_RECIPIENTS = 6
+"""What is sealed into an entry (place, notice) has a header of 1,560 bytes for each, and must fit into a line."""
+LONG_TYPES = frozenset({"policy", "token"})
+_SIGNATURE_COLUMN_BYTES = 98
+"""The tab, the 96 characters of the longest signature, the newline."""
 
 _host = fields.matching(r"[a-z0-9.-]{1,253}(:[0-9]{1,5})?", "a host name, with or without a port")
 _header = fields.record({"name": text(100), "value": text(2000)})
+_recipient = fields.matching("age1[0-9a-z]{1,3996}", "a recipient of age: age1pq... or age1...", 4000)
+
+
+def _recipients(value: Value, name: str) -> None:
+    """1 to 16 recipients; of the post-quantum kind (`age1pq`) at most 6."""
+    listing(_recipient, MAX_RECIPIENTS, least=1)(value, name)
+    assert isinstance(value, list | tuple)
+    if sum(str(item).startswith("age1pq1") for item in value) > MAX_POST_QUANTUM_RECIPIENTS:
+        raise FormatError(name, f"more than {MAX_POST_QUANTUM_RECIPIENTS} post-quantum recipients")
+
+
 _FROM_DOCK: Mapping[str, Check] = {
     "agency": identifier,
     "dock": identifier,
@@ -32,7 +47,7 @@ _FROM_DOCK: Mapping[str, Check] = {
 }
 _BLOB: Mapping[str, Check] = {
     "rec": fields.recording_id,
-    "seg": integer(0, MAX_SEGMENTS),
+    "seg": integer(0, fields.MAX_SEGMENTS),
     "blob": hash_hex,
     "size": integer(),
 }
@@ -69,7 +84,7 @@ _BY_DOCK: dict[str, Mapping[str, Check]] = {
     },
     "token": {"head": hash_hex, "imprint": hash_hex, "tsr": fields.base64_of(100, 40_000)},
     "hold": {"rec": fields.recording_id, "until": nullable(fields.utc)},
-    "config": {"hash": hash_hex, "values": fields.mapping_of(text(200), 32)},
+    "config": {"hash": hash_hex, "values": fields.mapping_of(text(100), 16)},
 }
 _POLICY: Mapping[str, Check] = {
     "agency": identifier,
@@ -77,7 +92,7 @@ _POLICY: Mapping[str, Check] = {
     "not_before": fields.utc,
     "cameras": listing(identifier, 10_000),
     "profile": one_of(*PROFILES),
-    "recipients": listing(text(4000), MAX_RECIPIENTS, least=1),
+    "recipients": _recipients,
     "docks": listing(identifier, 64),
     "intake_hosts": listing(_host, 64),
     "tsa_roots": listing(fields.base64_of(100, 4096), 8),
@@ -87,6 +102,7 @@ _POLICY: Mapping[str, Check] = {
     "sound": fields.boolean,
 }
 
+EMBEDDED = fields.record({"sig": fields.signature, "text": text(MAX_LONG_LINE_BYTES)})
 _CHECKS: dict[str, Check] = {
     name: fields.record({"typ": one_of(f"temoin/{name}/1"), **body})
     for name, body in {
@@ -94,6 +110,11 @@ _CHECKS: dict[str, Check] = {
         **{name: {**_FROM_DOCK, **own} for name, own in _BY_DOCK.items()},
     }.items()
 }
+FIELDS: Mapping[str, frozenset[str]] = {
+    "policy": frozenset({"typ", *_POLICY}),
+    **{name: frozenset({"typ", *_FROM_DOCK, *own}) for name, own in _BY_DOCK.items()},
+}
+"""The names of the fields of each type."""
 TYPES = frozenset(_CHECKS)
 ROLE_OF: Mapping[str, str] = {name: "policy" if name == "policy" else "dock" for name in TYPES}
 """First part of the role (`policy:<agency>`, `dock:<id>`) whose certificate may sign each type."""
@@ -127,11 +148,15 @@ def compose(name: str, value: Mapping[str, Value]) -> bytes:
     """The bytes to sign for a statement of this type; `value` is without `typ`. Raises FormatError."""
     whole: Object = {**value, "typ": f"temoin/{name}/1"}
     _check(name, whole)
-    return encode(whole)
+    signed = encode(whole)
+    _check_size(name, len(signed))
+    return signed
 
 
 def parse_line(line: bytes) -> Statement:
     """The statement of one whole line. Raises FormatError that names the field."""
+    if len(line) > MAX_LONG_LINE_BYTES:
+        raise FormatError("statement", f"{len(line)} bytes are more than {MAX_LONG_LINE_BYTES}")
     if not line.endswith(b"\n") or line.count(b"\t") != 1 or line.count(b"\n") != 1:
         raise FormatError("statement", "not one line of JSON, a tab and a signature")
     signed, signature = line[:-1].split(b"\t")
@@ -139,8 +164,9 @@ def parse_line(line: bytes) -> Statement:
 
 
 def parse_embedded(value: Object) -> Statement:
-    """The statement inside an entry's body."""
-    return _parse(fields.text_of(value, "text").encode(), fields.text_of(value, "sig"))
+    """The statement inside an entry's body: `value` is `{"sig","text"}`. Raises FormatError that names the field."""
+    EMBEDDED(value, "statement")
+    return _parse(fields.text_of(value, "text").encode("utf-8", "surrogatepass"), fields.text_of(value, "sig"))
 
 
 def _parse(signed: bytes, signature: str) -> Statement:
@@ -148,15 +174,21 @@ def _parse(signed: bytes, signature: str) -> Statement:
     typ = value.get("typ")
     name = typ.split("/")[1] if isinstance(typ, str) and typ.count("/") == 2 else ""
     _check(name, value)
-    if name not in ("policy", "token") and len(signed) > MAX_LINE_BYTES:
-        raise FormatError("statement", f"{len(signed)} bytes are more than {MAX_LINE_BYTES}")
+    _check_size(name, len(signed))
+    fields.signature(signature, "signature")
     return Statement(name, value, signed, fields.decode_base64(signature, "signature"))
 
 
 def _check(name: str, value: Object) -> None:
     if name not in _CHECKS:
-        raise FormatError("typ", f"{value.get('typ')!r} is not known at version 1")
+        raise FormatError("typ", f"{shown(value.get('typ'))} is not known at version 1")
     _CHECKS[name](value, name)
+
+
+def _check_size(name: str, signed_bytes: int) -> None:
+    limit = MAX_LONG_LINE_BYTES if name in LONG_TYPES else MAX_LINE_BYTES
+    if signed_bytes > limit - _SIGNATURE_COLUMN_BYTES:
+        raise FormatError("statement", f"{signed_bytes} signed bytes do not fit into a line of {limit}")
 
 
 @dataclass(frozen=True, slots=True)
