@@ -28,12 +28,13 @@ _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _HYBRID_INFO = b"age-encryption.org/mlkem768x25519"
 
 
-def bech32(prefix: str, data: bytes, padding: int = 0) -> str:
-    """BIP 173. `padding` fills the bits after the last byte, which are 0 in a right string."""
+def bech32(prefix: str, data: bytes, padding: int = 0, spare_groups: int = 0) -> str:
+    """BIP 173. In a right string `padding`, the bits after the last byte, and `spare_groups`, of 5 bits each, are 0."""
     bits = "".join(f"{byte:08b}" for byte in data)
     short = -len(bits) % 5
     bits += f"{padding:0{short}b}" if short else ""
     groups = [int(bits[start : start + 5], 2) for start in range(0, len(bits), 5)]
+    groups += [0] * spare_groups
     codes = [ord(character) for character in prefix.lower()]
     state = 1
     for value in [*(code >> 5 for code in codes), 0, *(code & 31 for code in codes), *groups, *[0] * 6]:

@@ -71,6 +71,7 @@ def wrong_recipients() -> dict[str, Wrong]:
         "identity": (CLASSIC[0], no_start("age"), COPY),
         "spare-bits": (bech32("age", point, padding=1), SPARE_BITS, COPY),
         "spare-bits-hybrid": (bech32("age1pq", mlkem + point, padding=1), SPARE_BITS, COPY),
+        "spare-group-hybrid": (bech32("age1pq", mlkem + point, spare_groups=1), SPARE_BITS, COPY),
         "31-bytes": (bech32("age", point[:31]), "holds 31 bytes, not the 32 of X25519", GIVE_PUBLIC),
         "33-bytes": (bech32("age", point + b"\0"), "holds 33 bytes, not the 32 of X25519", GIVE_PUBLIC),
         "1215-bytes": (
