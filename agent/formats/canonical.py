@@ -65,8 +65,8 @@ def parse(data: bytes) -> Value:
     """What `data` says, without the checks of `decode`: for bytes that a stricter pattern has matched as a whole."""
     try:
         value: Value = _DECODER.decode(data.decode())
-    except (ValueError, RecursionError) as error:
-        raise FormatError("json", f"not JSON: {error}") from None
+    except (ValueError, RecursionError):
+        raise FormatError("json", "not JSON in UTF-8") from None
     return value
 
 
