@@ -1,0 +1,131 @@
+"""The capture process: a source to the agent's socket, until the agent closes it.
+
+Guarantees: sends one init, then fragments as they become complete; obeys SoundCommand at the next keyframe; ends with 0
+when the socket ends, with 1 and one line on standard error when the source cannot go on or something is wrong with what
+it was given, with 2 on a wrong command line. May be killed at any time: it keeps nothing.
+
+Holds no key, no policy and no network. When the agent is slow it waits in `send`, and its inbox fills.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.config import load_board
+from agent.errors import CaptureError, TemoinError
+from agent.formats import pipe
+from hw.capture.footage import Footage
+from hw.capture.inbox import Inbox
+from hw.capture.muxer import Fragment, Init, Muxer
+from hw.capture.source import SECOND_NS, Ended, Picture, Source
+
+INBOX_SECONDS = 3
+POLL_S = 0.1
+
+
+class BootClock:
+    """A Pacer of footage: CLOCK_BOOTTIME of this machine."""
+
+    def boot_ns(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def wait_until(self, boot_ns: int, stop: threading.Event) -> None:
+        remaining_ns = boot_ns - self.boot_ns()
+        if remaining_ns > 0:
+            stop.wait(remaining_ns / SECOND_NS)
+
+
+class AgentSocket:
+    """Our end of the socket. Every method raises EOFError once the agent is gone."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._received = b""
+
+    def send(self, part: Init | Fragment) -> None:
+        """The whole part, however long the agent takes."""
+        header = pipe.pack_init(len(part.data)) if isinstance(part, Init) else pipe.pack_fragment(part.header)
+        try:
+            self._connection.sendall(header)
+            self._connection.sendall(part.data)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise EOFError from error
+
+    def commands(self) -> list[pipe.SoundCommand]:
+        """What the agent has sent since the last call, without waiting. Raises PipeError too."""
+        found: list[pipe.SoundCommand] = []
+        while True:
+            try:
+                data = self._connection.recv(pipe.COMMAND_BYTES - len(self._received), socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return found
+            except ConnectionResetError as error:
+                raise EOFError from error
+            if not data:
+                raise EOFError
+            self._received += data
+            if len(self._received) == pipe.COMMAND_BYTES:
+                found.append(pipe.parse_command(self._received))
+                self._received = b""
+
+
+def serve(connection: socket.socket, source: Source, muxer: Muxer, inbox: Inbox) -> None:
+    """Until the agent is gone. Raises CaptureError when the source ends, PipeError when the agent breaks its word."""
+    agent = AgentSocket(connection)
+    source.start(inbox.post)
+    try:
+        while True:
+            for command in agent.commands():
+                muxer.set_sound(command.on)
+            packet = inbox.take(POLL_S)
+            if packet is None:
+                continue
+            if isinstance(packet, Ended):
+                for part in muxer.finish():
+                    agent.send(part)
+                raise packet.error
+            for part in muxer.picture(packet) if isinstance(packet, Picture) else muxer.sound(packet):
+                agent.send(part)
+    except EOFError:
+        return
+    finally:
+        source.stop()
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m hw.capture", description="Films for the agent, over its socket.")
+    parser.add_argument("--socket", type=Path, required=True, help="the agent's socket")
+    parser.add_argument("--board", type=Path, required=True, help="the board's TOML file")
+    parser.add_argument("--footage", type=Path, required=True, help="a video file to play as if the board filmed it")
+    return parser.parse_args(argv)
+
+
+def _connect(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(path))
+    except OSError as error:
+        connection.close()
+        raise CaptureError(str(path), f"cannot connect ({error.strerror or error})", "start the agent first") from error
+    return connection
+
+
+def main(argv: Sequence[str]) -> int:
+    """The exit code; see the module's text."""
+    arguments = _arguments(argv)
+    try:
+        board = load_board(arguments.board)
+        footage = Footage(arguments.footage, board.video, board.sound, BootClock())
+        inbox = Inbox(INBOX_SECONDS * board.video.frames_per_second * 2)
+        with _connect(arguments.socket) as connection:
+            serve(connection, footage, Muxer(board.video, board.sound), inbox)
+    except TemoinError as error:
+        print(f"capture: {error}", file=sys.stderr)  # noqa: T201 - the one line this program says
+        return 1
+    return 0

@@ -1,0 +1,84 @@
+"""The sound of one capture, without holes and on the boot clock.
+
+Guarantees: sample n lies at n / rate after the first picture, to within DRIFT_NS, whatever the microphone's own clock
+does: silence is put in where samples are missing, samples that come twice are left out. While sound is switched off,
+nothing that was heard is in any block of the encoder. It remembers which samples were heard for as long as a fragment
+may still hold them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from agent.formats.pipe import MAX_FRAGMENT_NS
+from hw.capture.source import SAMPLE_BYTES, SECOND_NS
+
+BLOCK_SAMPLES = 1024
+"""What an AAC encoder takes at once; a packet of it also holds half of the block that follows."""
+DRIFT_NS = 20_000_000
+
+
+class SoundTrack:
+    """Samples counted from the first picture. Not for two threads at once."""
+
+    def __init__(self, rate: int) -> None:
+        self._on = True
+        self._on_from = 0
+        self._drift = rate * DRIFT_NS // SECOND_NS
+        self._keep = rate * (MAX_FRAGMENT_NS + SECOND_NS) // SECOND_NS
+        self._held = bytearray()
+        self._taken = 0
+        self._heard: deque[tuple[int, int]] = deque()
+
+    @property
+    def _end(self) -> int:
+        return self._taken + len(self._held) // SAMPLE_BYTES
+
+    def switch(self, on: bool, position: int) -> None:
+        """At a keyframe at `position`: off at once; on after two of the encoder's blocks, because one that begins
+        before the keyframe, and so belongs to the silent fragment, reaches as far."""
+        if on and not self._on:
+            self._on_from = position + 2 * BLOCK_SAMPLES
+        self._on = on
+
+    def fill_to(self, position: int) -> None:
+        """Silence up to `position`, if there is nothing yet."""
+        if position > self._end:
+            self._held += bytes((position - self._end) * SAMPLE_BYTES)
+
+    def add(self, position: int, samples: bytes, heard: bool) -> None:
+        """Samples whose first is at `position` by the boot clock."""
+        ahead = position - self._end
+        tolerance = self._drift if self._end else 0
+        if ahead > tolerance:
+            self.fill_to(position)
+        elif ahead < -tolerance:
+            samples = samples[-ahead * SAMPLE_BYTES :]
+        end = self._end + len(samples) // SAMPLE_BYTES
+        first = max(self._end, self._on_from) if self._on else end
+        self.fill_to(min(first, end))
+        if first < end:
+            self._held += samples[(first - end) * SAMPLE_BYTES :]
+            if heard:
+                self._remember(first, end)
+
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """(position, samples) of each whole block for the encoder."""
+        size = BLOCK_SAMPLES * SAMPLE_BYTES
+        while len(self._held) >= size:
+            samples = bytes(self._held[:size])
+            del self._held[:size]
+            position, self._taken = self._taken, self._taken + BLOCK_SAMPLES
+            yield position, samples
+
+    def heard(self, start: int, end: int) -> bool:
+        """Whether blocks of the encoder from start to end hold anything heard; each also holds half of the next one."""
+        return any(first < end + BLOCK_SAMPLES and start < last for first, last in self._heard)
+
+    def _remember(self, first: int, last: int) -> None:
+        if self._heard and self._heard[-1][1] == first:
+            first = self._heard.pop()[0]
+        self._heard.append((first, last))
+        while self._heard[0][1] < last - self._keep:
+            self._heard.popleft()
