@@ -136,7 +136,7 @@ class Board:
     battery: BatteryLevels
 
     def ring_bytes(self, prerecord_ms: int) -> int:
-        """Size of the ring: pre-record and reserve at the highest bit rate, each fragment padded, in units of 64 KiB."""
+        """Size of the ring: pre-record and reserve at the highest bit rate, with padding, in units of 64 KiB."""
         assert 0 <= prerecord_ms <= MAX_PRERECORD_MS
         held_ms = prerecord_ms + RING_RESERVE_MS
         footage_bytes = held_ms * self.video.max_bit_rate_bps // 8000

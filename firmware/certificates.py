@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from agent.formats.signature import P256_ORDER, low_s
@@ -106,11 +106,6 @@ def issue(authority: Authority, role: Role, now_ms: int, random: Random) -> Issu
 def sign(key: PrivateKey, text: bytes) -> bytes:
     """Strict DER ECDSA, low S, over the SHA-256 of `text`."""
     return low_s(key.sign(text, ec.ECDSA(SHA256(), deterministic_signing=True)))
-
-
-def private_der(key: PrivateKey) -> bytes:
-    """PKCS#8, not encrypted."""
-    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _subject(role: Role, organisation: str) -> x509.Name:
