@@ -23,6 +23,8 @@ from agent.formats.age_header import (
     FILE_KEY_BYTES,
     MAX_HEADER_BYTES,
     SCRYPT,
+    UNTOUCHED,
+    ZERO_NONCE,
     Header,
     Stanza,
     check_mac,
@@ -79,8 +81,6 @@ MAX_WORK_FACTOR = 22  # 4 GiB of memory; more in a file is an attack on its read
 
 _SALT_BYTES = 16
 _SCRYPT_LABEL = b"age-encryption.org/v1/scrypt"
-_ZERO_NONCE = bytes(12)  # safe: each wrapping key is used once
-_UNTOUCHED = "use an untouched copy of the file"
 
 
 class Sealer:
@@ -180,7 +180,7 @@ def seal_with_passphrase(
         raise FormatError("passphrase", "is empty", "choose one of several words")
     assert 0 < work_factor <= MAX_WORK_FACTOR
     file_key, salt = random(FILE_KEY_BYTES), random(_SALT_BYTES)
-    body = ChaCha20Poly1305(_scrypt(passphrase, salt, work_factor)).encrypt(_ZERO_NONCE, file_key, None)
+    body = ChaCha20Poly1305(_scrypt(passphrase, salt, work_factor)).encrypt(ZERO_NONCE, file_key, None)
     header = encode_header([Stanza(SCRYPT, (encode_base64(salt), str(work_factor)), body)], file_key)
     nonce = random(NONCE_BYTES)
     cipher = _payload_cipher(file_key, nonce)
@@ -204,7 +204,7 @@ def open_with_passphrase(data: bytes, passphrase: str) -> bytes:
     payload = _Payload(header, data, _file_key_by_passphrase(stanza, passphrase))
     chunks = list(payload.open_whole(_Rest(data[payload.offset :], io.BytesIO())))
     if not chunks or not chunks[-1][1]:
-        raise FormatError("age payload", "the file is cut: its last chunk is not there", _UNTOUCHED)
+        raise FormatError("age payload", "the file is cut: its last chunk is not there", UNTOUCHED)
     return b"".join(chunk for chunk, _ in chunks)
 
 
@@ -229,19 +229,19 @@ class _Payload:
         self.offset = len(header.raw) + NONCE_BYTES
         nonce = bytes(start_of_file[len(header.raw) : self.offset])
         if len(nonce) != NONCE_BYTES:
-            raise FormatError("age payload", "the file ends before the 16 bytes of the nonce do", _UNTOUCHED)
+            raise FormatError("age payload", "the file ends before the 16 bytes of the nonce do", UNTOUCHED)
         self._cipher = _payload_cipher(file_key, nonce)
 
     def open_chunk(self, index: int, sealed: Buffer, last: bool) -> bytes:
         where = f"age chunk {index}"
         if len(sealed) > SEALED_CHUNK_BYTES or len(sealed) < (TAG_BYTES if last else SEALED_CHUNK_BYTES):
-            raise FormatError(where, f"is of {len(sealed)} bytes, which no such chunk has", _UNTOUCHED)
+            raise FormatError(where, f"is of {len(sealed)} bytes, which no such chunk has", UNTOUCHED)
         plain = self._decrypt(index, sealed, last)
         if plain is None:
             place = "as the last chunk" if last else "as a chunk that others follow"
-            raise FormatError(where, f"is not authentic {place}: changed, moved or of another file", _UNTOUCHED)
+            raise FormatError(where, f"is not authentic {place}: changed, moved or of another file", UNTOUCHED)
         if not plain and index > 0:
-            raise FormatError(where, "is the last and empty, but not the only one", _UNTOUCHED)
+            raise FormatError(where, "is the last and empty, but not the only one", UNTOUCHED)
         return plain
 
     def open_whole(self, rest: _Rest) -> Iterator[tuple[bytes, bool]]:
@@ -260,9 +260,9 @@ class _Payload:
     def _last_of_full_size(self, index: int, sealed: bytes, rest: _Rest) -> tuple[bytes, bool]:
         plain = self._decrypt(index, sealed, last=True)
         if plain is None:
-            raise FormatError(f"age chunk {index}", "is not authentic: changed, moved or of another file", _UNTOUCHED)
+            raise FormatError(f"age chunk {index}", "is not authentic: changed, moved or of another file", UNTOUCHED)
         if rest.take(1):
-            raise FormatError(f"age chunk {index}", "is the last, but bytes follow it", _UNTOUCHED)
+            raise FormatError(f"age chunk {index}", "is the last, but bytes follow it", UNTOUCHED)
         return plain, True
 
     def _decrypt(self, index: int, sealed: Buffer, last: bool) -> bytes | None:
@@ -299,7 +299,7 @@ def _file_key_by_passphrase(stanza: Stanza, passphrase: str) -> bytes:
         problem = f"the scrypt work factor {work_factor} is above {MAX_WORK_FACTOR}"
         raise FormatError("age header", problem, "have it made again with a lower one")
     try:
-        return ChaCha20Poly1305(_scrypt(passphrase, salt, work_factor)).decrypt(_ZERO_NONCE, stanza.body, None)
+        return ChaCha20Poly1305(_scrypt(passphrase, salt, work_factor)).decrypt(ZERO_NONCE, stanza.body, None)
     except InvalidTag:
         raise FormatError("passphrase", "does not open the file", "type it again") from None
 

@@ -24,6 +24,8 @@ from agent.errors import FormatError
 MAX_HEADER_BYTES = 65_536
 FILE_KEY_BYTES = 16
 WRAPPED_KEY_BYTES = 32  # the file key and the tag of ChaCha20-Poly1305
+ZERO_NONCE = bytes(12)  # safe to wrap the file key with: each wrapping key is used once
+UNTOUCHED = "use an untouched copy of the file"
 
 SCRYPT = "scrypt"
 X25519 = "X25519"
@@ -36,7 +38,6 @@ _ARGUMENTS = re.compile(rb"-> [!-~]+(?: [!-~]+)*")
 _WORK_FACTOR = re.compile(r"[1-9][0-9]{0,3}")
 # Bytes of each base64 argument after the type; None is the work factor, a decimal number.
 _SHAPES: dict[str, tuple[int | None, ...]] = {X25519: (32,), MLKEM768_X25519: (1_120,), SCRYPT: (16, None)}
-_UNTOUCHED = "use an untouched copy of the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def decode_base64(text: str, where: str) -> bytes:
     except (binascii.Error, ValueError):
         data = None
     if data is None or encode_base64(data) != text:
-        raise FormatError(where, "is not canonical base64 without padding", _UNTOUCHED)
+        raise FormatError(where, "is not canonical base64 without padding", UNTOUCHED)
     return data
 
 
@@ -98,7 +99,7 @@ def check_mac(header: Header, file_key: bytes) -> None:
     text = header.raw[: -len(" \n") - _MAC_BASE64_BYTES]
     # A comparison that takes the same time wherever the first difference is.
     if not hmac.compare_digest(_mac(text, file_key), header.mac):
-        raise FormatError("age header", "the MAC does not fit: the header was changed", _UNTOUCHED)
+        raise FormatError("age header", "the MAC does not fit: the header was changed", UNTOUCHED)
 
 
 def read_header(data: bytes | bytearray | memoryview) -> Header:
@@ -138,7 +139,7 @@ class _Lines:
     def taken(self) -> bytes:
         return self._data[: self._position]
 
-    def error(self, problem: str, remedy: str = _UNTOUCHED) -> FormatError:
+    def error(self, problem: str, remedy: str = UNTOUCHED) -> FormatError:
         return FormatError(self.where, problem, remedy)
 
     def take(self) -> bytes:
@@ -199,7 +200,7 @@ def _check_arguments(kind: str, arguments: list[str], lines: _Lines) -> None:
 def _check_company(stanzas: Sequence[Stanza]) -> None:
     types = {stanza.type for stanza in stanzas}
     if SCRYPT in types and len(stanzas) > 1:
-        raise FormatError("age header", "an scrypt stanza is not alone", _UNTOUCHED)
+        raise FormatError("age header", "an scrypt stanza is not alone", UNTOUCHED)
     if {X25519, MLKEM768_X25519} <= types:
         # The weaker kind would decide how safe the file is: we never write this, and never take it for ours.
-        raise FormatError("age header", f"stanzas of both kinds, {X25519} and {MLKEM768_X25519}", _UNTOUCHED)
+        raise FormatError("age header", f"stanzas of both kinds, {X25519} and {MLKEM768_X25519}", UNTOUCHED)

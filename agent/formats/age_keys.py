@@ -29,8 +29,10 @@ from agent.errors import FormatError
 from agent.formats import bech32
 from agent.formats.age_header import (
     MLKEM768_X25519,
+    UNTOUCHED,
     WRAPPED_KEY_BYTES,
     X25519,
+    ZERO_NONCE,
     Stanza,
     decode_base64,
     derive_key,
@@ -47,7 +49,6 @@ _ENCAPSULATED_BYTES = 1_120
 _SECRET_BYTES = 32
 _HYBRID_INFO = b"age-encryption.org/mlkem768x25519"
 _X25519_INFO = b"age-encryption.org/v1/X25519"
-_ZERO_NONCE = bytes(12)  # safe: each wrapping key is used once
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _PUBLIC_REMEDY = "give the age1... line that belongs to the identity"
 
@@ -82,7 +83,7 @@ class Recipient:
         shared_secret = ephemeral.exchange(X25519PublicKey.from_public_bytes(self.key))
         wrap_key = derive_key(shared_secret, share + self.key, _X25519_INFO)
         return Stanza(
-            self.kind, (encode_base64(share),), ChaCha20Poly1305(wrap_key).encrypt(_ZERO_NONCE, file_key, None)
+            self.kind, (encode_base64(share),), ChaCha20Poly1305(wrap_key).encrypt(ZERO_NONCE, file_key, None)
         )
 
 
@@ -127,11 +128,11 @@ class Identity:
             raise FormatError(
                 "age header",
                 "the share of an X25519 stanza is a point of low order",
-                "use an untouched copy of the file",
+                UNTOUCHED,
             ) from None
         salt = share + private_key.public_key().public_bytes_raw()
         wrap_key = derive_key(shared_secret, salt, _X25519_INFO)
-        return ChaCha20Poly1305(wrap_key).decrypt(_ZERO_NONCE, body, None)
+        return ChaCha20Poly1305(wrap_key).decrypt(ZERO_NONCE, body, None)
 
 
 def parse_recipient(text: str) -> Recipient:

@@ -15,6 +15,7 @@ SECRETS = st.binary(min_size=32, max_size=32)
 PREFIXES = st.sampled_from(["age", "age1pq", "AGE-SECRET-KEY-", "AGE-SECRET-KEY-PQ-"])
 
 
+@settings(deadline=None)
 @given(PREFIXES, st.binary(max_size=80))
 def test_bech32_gives_back_what_it_wrote(prefix: str, data: bytes) -> None:
     text = bech32.encode(prefix, data)
@@ -22,6 +23,7 @@ def test_bech32_gives_back_what_it_wrote(prefix: str, data: bytes) -> None:
     assert bech32.decode(prefix, text, "here") == data
 
 
+@settings(deadline=None)
 @given(PREFIXES, st.binary(max_size=40), st.data())
 def test_bech32_finds_a_changed_character(prefix: str, data: bytes, choose: st.DataObject) -> None:
     text = bech32.encode(prefix, data)
@@ -32,6 +34,7 @@ def test_bech32_finds_a_changed_character(prefix: str, data: bytes, choose: st.D
         bech32.decode(prefix, text[:place] + character + text[place + 1 :], "here")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="qpzry9x8gf2tvdw0s3jn54khce6mua7l", max_size=20))
 def test_bech32_accepts_only_what_it_writes(characters: str) -> None:
     text = f"age1{characters}"
@@ -42,6 +45,7 @@ def test_bech32_accepts_only_what_it_writes(characters: str) -> None:
     assert bech32.encode("age", data) == text
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="AQgw/+=- \n\r", max_size=9))
 def test_base64_accepts_only_what_it_writes(text: str) -> None:
     try:
