@@ -28,7 +28,6 @@ _PLAIN = b"-----BEGIN PRIVATE KEY-----"
 _ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _PREHASHED = ec.ECDSA(Prehashed(SHA256()), deterministic_signing=True)
 _DIGEST_BYTES = 32
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class FileSigner:
@@ -89,16 +88,21 @@ def _read_secret(path: Path) -> bytes:
     try:
         # O_NONBLOCK: a FIFO of that name shall be refused, not waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            _check_owner_only(where, os.fstat(descriptor).st_mode)
+            data = os.read(descriptor, MAX_KEY_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        raise KeyFileError(where, error.strerror or "cannot be opened", "check the path, and who runs this") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyFileError(where, "is not a regular file", "give the .key file that init made")
-        if status.st_mode & _OTHERS:
-            mode = stat.S_IMODE(status.st_mode)
-            raise KeyFileError(where, f"its mode {mode:04o} lets others read the key", f"run: chmod 600 {where}")
-        data = file.read(MAX_KEY_FILE_BYTES + 1)
+        raise KeyFileError(where, error.strerror or "cannot be read", "check the path, and who runs this") from None
     if len(data) > MAX_KEY_FILE_BYTES:
         raise KeyFileError(where, f"is longer than {MAX_KEY_FILE_BYTES} bytes", "give the .key file that init made")
     return data
+
+
+def _check_owner_only(where: str, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise KeyFileError(where, "is not a regular file", "give the .key file that init made")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        said = f"its mode {stat.S_IMODE(mode):04o} lets others read the key"
+        raise KeyFileError(where, said, f"run: chmod 600 {where}")
