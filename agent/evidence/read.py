@@ -11,6 +11,7 @@ copy, or take the camera's lock. Source: docs/formats.md, "The journal".
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -31,6 +32,7 @@ LEFTOVER = "next.tmp"
 MAX_REPEATED_LINES = 16_384
 """Entries that a file may repeat from the one before it: more than a file of 4 MiB holds."""
 
+_NOT_A_FILE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODEV))
 _LOG_NAME = re.compile(r"([0-9]{8,16})\.log")
 _SEGMENT_NAME = re.compile(r"([0-9]{4,6})\.mp4\.age")
 
@@ -128,11 +130,11 @@ def journal_files(folder: Path) -> tuple[list[LogFile], list[str]]:
 
 def blob_files(folder: Path) -> Iterator[BlobFile]:
     """All files under segments/, sorted; none if that folder is missing. Raises UnreadableError."""
-    if not (folder / SEGMENTS).exists():
+    if not os.path.lexists(folder / SEGMENTS):
         return
     for path in _listing(folder / SEGMENTS):
         label = f"{SEGMENTS}/{path.name}"
-        if path.is_symlink() or not path.is_dir():
+        if not _is_folder(path, label):
             yield BlobFile(path, label, None, None)
             continue
         for blob in _listing(path):
@@ -169,14 +171,15 @@ def read_logs(logs: Sequence[LogFile]) -> Iterator[Line | Damage | Torn]:
 
 
 def open_regular(path: Path, label: str) -> FileIO | None:
-    """The file, unbuffered; None if it is anything but a regular file (a link could lead anywhere, a pipe never end).
+    """The file, unbuffered; None if it is not there, or is anything but a regular file: a link could lead anywhere, a
+    pipe never end.
 
     Raises UnreadableError.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if path.is_symlink() or not path.is_file():
+        if error.errno in _NOT_A_FILE:
             return None
         raise _unreadable(label, error) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -298,6 +301,13 @@ def _listing(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError as error:
         raise _unreadable(str(folder), error) from None
+
+
+def _is_folder(path: Path, label: str) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError as error:
+        raise _unreadable(label, error) from None
 
 
 def _unreadable(where: str, error: OSError) -> UnreadableError:
