@@ -14,7 +14,7 @@ from agent.button import Button, DoubleTap, Gesture, Hold, Press, Stuck, Tap
 from agent.model import NS_PER_MS as MS
 
 Edge = tuple[bool, int]
-LATER_MS = 100_000
+LATER_MS = 1_000_000  # after everything that any of these edges can lead to
 
 
 def run(
