@@ -179,3 +179,41 @@ class Unavailable:
 
     cause: str
     values: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonEdge:
+    """The button's contact closed or opened at `at_ns`; bounces included."""
+
+    pressed: bool
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A dock or charger touches the contacts, or no longer. Turns the radio on, and nothing else."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryChanged:
+    """The battery's charge, or whether it is being charged, is another one."""
+
+    battery: Battery
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOff:
+    """The board's switch-off input has been held for 5 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFailed:
+    """Light, buzzer or vibration did not take what it was told: an `alert`."""
+
+    output: str
+
+
+BoardEvent = ButtonEdge | Contact | BatteryChanged | SwitchOff | OutputFailed
+"""What a board posts. A callback that posts returns at once and never raises."""
