@@ -60,6 +60,16 @@ def _any_scalar(value: Value, name: str) -> None:
         _SHORT_VALUE(value, name)
 
 
+def _last_of_docks(value: Value, name: str) -> None:
+    """A list of at most 64 docks, each once, and the last number heard of it; the dock last heard comes last."""
+    listing(_LAST_OF_DOCK, 64)(value, name)
+    assert isinstance(value, list | tuple)
+    docks = [each["dock"] for each in value if isinstance(each, Mapping)]
+    if len(set(docks)) != len(docks):
+        raise FormatError(name, "a dock comes twice")
+
+
+_LAST_OF_DOCK = record({"dock": identifier, "dseq": _SIZE})
 _VALUES = mapping_of(_any_scalar, 16)
 STATEMENT = statement.EMBEDDED
 _ENTRY_REFERENCE = record({"seq": _SIZE, "head": hash_hex})
@@ -106,7 +116,7 @@ _FIELDS: dict[str, Mapping[str, Check]] = {
         "policy": nullable(record({"hash": hash_hex, "version": _SIZE})),
         "slow_signer": boolean,
         "certificate": hash_hex,
-        "dseq": listing(record({"dock": identifier, "dseq": _SIZE}), 64),
+        "dseq": _last_of_docks,
         "assignment": nullable(hash_hex),
         "last_utc": nullable(utc),
         "token": nullable(hash_hex),
@@ -222,12 +232,18 @@ def check_body(kind: str, body: Object) -> None:
     if kind not in _BODIES:
         raise FormatError("kind", f"{canonical.shown(kind)} is not known at version 1")
     _BODIES[kind](body, kind)
-    embedded = body.get("statement")
-    if embedded is not None:
-        assert isinstance(embedded, Mapping), "the kind's check has seen to it"
+    if body.get("statement") is not None:
+        _check_statement(kind, fields.object_of(body, "statement"))
+
+
+def _check_statement(kind: str, embedded: Object) -> None:
+    """A statement in a body is whole, and of the type that has the kind's name."""
+    try:
         found = statement.parse_embedded(embedded).name
-        if found != kind:
-            raise FormatError(f"{kind}.statement", f"is a {found}")
+    except FormatError as error:
+        raise error.at(f"{kind}.statement") from None
+    if found != kind:
+        raise FormatError(f"{kind}.statement", f"is a {found}")
 
 
 def encode_body(kind: str, body: Object) -> bytes:

@@ -32,7 +32,7 @@ _TIME = fields.record(
 
 
 def _kind(value: Value, name: str) -> None:
-    if value not in KINDS:
+    if not isinstance(value, str) or value not in KINDS:
         raise FormatError(name, f"{shown(value)} is not known at version 1")
 
 
