@@ -112,6 +112,9 @@ def _open(path: Path) -> av.container.InputContainer:
         container = av.open(f"file:{path.absolute()}")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise CaptureError(str(path), f"cannot be opened ({_reason(error)})", "give a video file") from error
+    if container.format.name == "tty":  # FFmpeg would draw any text file on a screen and film that
+        container.close()
+        raise CaptureError(str(path), "is text", "give a video file")
     if _video_stream(container) is None:
         container.close()
         raise CaptureError(str(path), "has no pictures that can be decoded", "give a video file")

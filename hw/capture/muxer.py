@@ -102,6 +102,8 @@ class Muxer:
         if self._origin_ns is None:
             if not picture.keyframe:
                 return []
+            if not _has_parameter_sets(picture.data):
+                raise CaptureError("source", "the first keyframe has no SPS and PPS", "let the encoder repeat them")
             self._origin_ns = picture.boot_ns
         self._check_time(picture)
         if picture.keyframe:
@@ -192,8 +194,8 @@ class Muxer:
             self._init = mp4.parse_init(memoryview(data))
         except FormatError as error:
             raise CaptureError("init", str(error), _NOT_OURS) from error
-        if not _has_parameter_sets(self._init.video.stsd):
-            raise CaptureError("source", "the first keyframe has no SPS and PPS", "let the encoder repeat them")
+        if not _has_avcc(self._init.video.stsd):
+            raise CaptureError("init", "FFmpeg wrote no parameter sets", "install the version of av that is asked for")
         return Init(data)
 
     def _take_fragment(self) -> Fragment:
@@ -208,13 +210,18 @@ class Muxer:
         frames = next(len(run.samples) for run in runs if run.track_id == video_id)
         gop_ns = [self._pending_ns.popleft() for _ in range(frames)]
         end_ns = gop_ns[-1] + self._frame_ns
-        if self._pending_ns and self._pending_ns[0] - end_ns < self._frame_ns:
+        if self._pending_ns and self._pending_ns[0] - end_ns <= self._frame_ns:
             end_ns = self._pending_ns[0]
         t0_ns = gop_ns[0]
         return Fragment(FragmentHeader(len(data), t0_ns, end_ns - t0_ns, frames, heard), data)
 
 
-def _has_parameter_sets(stsd: bytes) -> bool:
+def _has_parameter_sets(keyframe: bytes) -> bool:
+    """Annex B: without SPS (7) and PPS (8) FFmpeg's muxer would wait for them for ever."""
+    return {7, 8} <= {unit[0] & 0x1F for unit in keyframe.split(b"\0\0\1")[1:] if unit}
+
+
+def _has_avcc(stsd: bytes) -> bool:
     """An `avcC` that was made without SPS and PPS has only its own header."""
     at = stsd.find(b"avcC")
     return at >= 4 and int.from_bytes(stsd[at - 4 : at]) > 8 + 7

@@ -1,0 +1,130 @@
+"""What every source of the capture process guarantees (hw/capture/source.py). A new source joins SOURCES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from hw.capture.footage import Footage
+from hw.capture.source import SAMPLE_BYTES, SECOND_NS, Ended, Packet, Picture, SoundBlock, Source
+from tests.support.capture import SOUND, VIDEO, Collected, JumpingPacer
+from tests.support.footage import make_footage
+
+PICTURES = 60
+SPS, PPS, IDR, SLICE = 7, 8, 5, 1
+Filmed = tuple[list[Packet], list[int]]
+
+
+def footage(folder: Path, beeps: bool) -> tuple[Source, Callable[[], int]]:
+    pacer = JumpingPacer()
+    path = make_footage(folder / "film.mp4", frames=40, beeps=beeps)
+    return Footage(path, VIDEO, SOUND, pacer), pacer.boot_ns
+
+
+SOURCES: dict[str, Callable[[Path], tuple[Source, Callable[[], int]]]] = {
+    "footage with sound": lambda folder: footage(folder, beeps=True),
+    "footage without sound": lambda folder: footage(folder, beeps=False),
+}
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def filmed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Filmed:
+    """PICTURES pictures with their sound, and the boot clock at each post."""
+    source, boot_ns = SOURCES[str(request.param)](tmp_path_factory.mktemp("source"))
+    collected, times = Collected(PICTURES), list[int]()
+
+    def post(packet: Packet) -> None:
+        if not collected.done.is_set():
+            times.append(boot_ns())
+            collected.post(packet)
+
+    source.start(post)
+    assert collected.done.wait(60)
+    source.stop()
+    return collected.packets, times
+
+
+def units(data: bytes) -> list[int]:
+    """Types of the NAL units of an Annex B access unit."""
+    return [piece[0] & 0x1F for piece in data.split(b"\0\0\1")[1:]]
+
+
+def pictures(filmed: Filmed) -> list[Picture]:
+    return [packet for packet in filmed[0] if isinstance(packet, Picture)]
+
+
+def blocks(filmed: Filmed) -> list[SoundBlock]:
+    return [packet for packet in filmed[0] if isinstance(packet, SoundBlock)]
+
+
+def test_nothing_but_pictures_and_sound_comes_while_it_films(filmed: Filmed) -> None:
+    assert not [packet for packet in filmed[0] if isinstance(packet, Ended)]
+    assert len(pictures(filmed)) == PICTURES
+
+
+def test_pictures_are_annex_b_and_keyframes_bring_their_parameter_sets(filmed: Filmed) -> None:
+    for picture in pictures(filmed):
+        assert picture.data.startswith((b"\0\0\0\1", b"\0\0\1"))
+        kinds = units(picture.data)
+        if picture.keyframe:
+            assert {SPS, PPS, IDR} <= set(kinds)
+            assert SLICE not in kinds
+        else:
+            assert SLICE in kinds
+            assert IDR not in kinds
+
+
+def test_a_keyframe_comes_first_and_each_second(filmed: Filmed) -> None:
+    keyframes = [picture.boot_ns for picture in pictures(filmed) if picture.keyframe]
+    assert pictures(filmed)[0].keyframe
+    assert all(later - earlier <= SECOND_NS for earlier, later in pairwise(keyframes))
+
+
+def test_times_rise_and_are_never_ahead_of_the_clock(filmed: Filmed) -> None:
+    for kind in (Picture, SoundBlock):
+        times = [packet.boot_ns for packet in filmed[0] if isinstance(packet, kind)]
+        assert all(earlier < later for earlier, later in pairwise(times))
+    assert all(isinstance(packet, Ended) or packet.boot_ns <= now for packet, now in zip(*filmed, strict=True))
+
+
+def test_pictures_come_at_the_boards_rate(filmed: Filmed) -> None:
+    times = [picture.boot_ns for picture in pictures(filmed)]
+    frame_ns = SECOND_NS // VIDEO.frames_per_second
+    assert times == [times[0] + number * frame_ns for number in range(PICTURES)]
+
+
+def test_sound_follows_without_holes_and_ends_at_its_time(filmed: Filmed) -> None:
+    for earlier, later in pairwise(blocks(filmed)):
+        count = len(earlier.samples) // SAMPLE_BYTES
+        end_ns = earlier.boot_ns + count * SECOND_NS // SOUND.sample_rate_hz
+        assert abs(later.boot_ns - end_ns) <= SECOND_NS // SOUND.sample_rate_hz
+    for packet, now in zip(*filmed, strict=True):
+        if isinstance(packet, SoundBlock):
+            assert packet.boot_ns + len(packet.samples) // SAMPLE_BYTES * SECOND_NS // SOUND.sample_rate_hz <= now + 1
+
+
+def test_nothing_comes_after_stop(tmp_path: Path) -> None:
+    for make in SOURCES.values():
+        source, _ = make(tmp_path)
+        posted: list[Packet] = []
+        collected = Collected(5)
+
+        def post(packet: Packet, posted: list[Packet] = posted, collected: Collected = collected) -> None:
+            posted.append(packet)
+            collected.post(packet)
+
+        source.start(post)
+        assert collected.done.wait(60)
+        source.stop()
+        count = len(posted)
+        source.stop()
+        assert len(posted) == count
+        assert not isinstance(posted[-1], Ended)
+
+
+def test_stop_before_start_is_fine(tmp_path: Path) -> None:
+    for make in SOURCES.values():
+        make(tmp_path)[0].stop()

@@ -1,0 +1,193 @@
+"""The capture process as the agent sees it: its socket, its exit codes, its one line."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.errors import CaptureError, PipeError
+from agent.formats import mp4, pipe
+from hw.capture.footage import Footage
+from hw.capture.inbox import Inbox
+from hw.capture.main import main, serve
+from hw.capture.muxer import Muxer
+from hw.capture.source import Ended, Packet, Post
+from tests.support.capture import SOUND, VIDEO, JumpingPacer, film
+from tests.support.footage import make_footage
+
+BOARD = Path(__file__).parents[2] / "hw" / "boards" / "sim.toml"
+
+
+class Script:
+    """A source that posts what it was given, all at once."""
+
+    def __init__(self, packets: list[Packet]) -> None:
+        self._packets = packets
+        self.stopped = False
+
+    def start(self, post: Post) -> None:
+        for packet in self._packets:
+            post(packet)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.fixture(scope="module")
+def packets(tmp_path_factory: pytest.TempPathFactory) -> list[Packet]:
+    path = make_footage(tmp_path_factory.mktemp("main") / "film.mp4", frames=101, beeps=True)
+    return film(Footage(path, VIDEO, SOUND, JumpingPacer()), 101)
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The agent's end, the capture's end."""
+    agent, capture = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with agent, capture:
+        yield agent, capture
+
+
+def read_exactly(agent: socket.socket, length: int) -> bytes:
+    data = bytearray()
+    while len(data) < length:
+        piece = agent.recv(length - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return bytes(data)
+
+
+def read_part(agent: socket.socket) -> tuple[pipe.InitHeader | pipe.FragmentHeader, bytes]:
+    header = pipe.parse_header(read_exactly(agent, pipe.HEADER_BYTES))
+    return header, read_exactly(agent, header.length)
+
+
+class Serving(threading.Thread):
+    """serve() beside the test, which plays the agent."""
+
+    def __init__(self, capture: socket.socket, source: Script) -> None:
+        super().__init__(daemon=True)
+        self._capture, self._source = capture, source
+        self.raised: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            serve(self._capture, self._source, Muxer(VIDEO, SOUND), Inbox(10_000))
+        except (CaptureError, PipeError) as error:
+            self.raised = error
+        finally:
+            self._capture.close()
+
+
+def test_an_init_then_every_gop_then_its_error(
+    packets: list[Packet], ends: tuple[socket.socket, socket.socket]
+) -> None:
+    agent, capture = ends
+    source = Script([*packets, Ended(CaptureError("film", "is over"))])
+    serving = Serving(capture, source)
+    header, data = read_part(agent)
+    assert isinstance(header, pipe.InitHeader)
+    init = mp4.parse_init(memoryview(data))
+    frames = 0
+    for _ in range(5):
+        header, data = read_part(agent)
+        assert isinstance(header, pipe.FragmentHeader)
+        runs = mp4.parse_fragment(memoryview(data), init)
+        assert len(runs[0].samples) == header.frames
+        frames += header.frames
+    assert frames == 101
+    with pytest.raises(EOFError):
+        read_part(agent)
+    serving.join(60)
+    assert str(serving.raised) == "film: is over"
+    assert source.stopped
+
+
+def test_it_ends_when_the_agent_does(packets: list[Packet], ends: tuple[socket.socket, socket.socket]) -> None:
+    agent, capture = ends
+    source = Script(packets)
+    serving = Serving(capture, source)
+    read_part(agent)
+    agent.close()
+    serving.join(60)
+    assert not serving.is_alive()
+    assert serving.raised is None
+    assert source.stopped
+
+
+def test_a_command_in_pieces_is_obeyed(packets: list[Packet], ends: tuple[socket.socket, socket.socket]) -> None:
+    agent, capture = ends
+    command = pipe.pack_sound(on=False)
+    agent.send(command[:3])
+    agent.send(command[3:])
+    Serving(capture, Script([*packets, Ended(CaptureError("film", "is over"))]))
+    read_part(agent)
+    headers = [read_part(agent)[0] for _ in range(4)]
+    assert [header.sound for header in headers if isinstance(header, pipe.FragmentHeader)] == [False] * 4
+
+
+def test_an_agent_that_breaks_the_protocol_is_named(
+    packets: list[Packet], ends: tuple[socket.socket, socket.socket]
+) -> None:
+    agent, capture = ends
+    agent.send(b"TMNC\x02\x01\x01\x00")
+    serving = Serving(capture, Script(packets))
+    serving.join(60)
+    assert isinstance(serving.raised, PipeError)
+    assert serving.raised.where == "version"
+
+
+def run_main(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = main(arguments)
+    return code, capsys.readouterr().err
+
+
+def test_wrong_footage_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "missing.mp4"
+    code, said = run_main(capsys, "--socket", "/none", "--board", str(BOARD), "--footage", str(missing))
+    assert (code, said) == (1, f"capture: {missing}: is not a file; give a video file\n")
+
+
+def test_no_agent_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, where = make_footage(tmp_path / "film.mp4", frames=3), tmp_path / "socket"
+    code, said = run_main(capsys, "--socket", str(where), "--board", str(BOARD), "--footage", str(path))
+    assert code == 1
+    assert said == f"capture: {where}: cannot connect (No such file or directory); start the agent first\n"
+
+
+def test_a_wrong_board_file_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board = tmp_path / "board.toml"
+    board.write_text("colour = 1\n")
+    code, said = run_main(capsys, "--socket", "/none", "--board", str(board), "--footage", "film.mp4")
+    assert code == 1
+    assert said.startswith(f"capture: {board}")
+    assert said.count("\n") == 1
+
+
+def test_a_wrong_command_line_is_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["--footage", "film.mp4"])
+    assert raised.value.code == 2
+    assert "--socket" in capsys.readouterr().err
+
+
+def test_it_loads_nothing_of_the_agent_but_errors_configuration_and_formats() -> None:
+    program = "import sys, hw.capture.main; print(*sorted(name for name in sys.modules if name.startswith('agent')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    allowed = {"agent", "agent.config", "agent.errors", "agent.model", "agent.ports", "agent.formats"}
+    formats = {f"agent.formats.{name}" for name in ("boxes", "mp4", "pipe", "tracks")}
+    assert set(done.stdout.split()) <= allowed | formats
+    heavy = subprocess.run(
+        [sys.executable, "-c", program.replace("'agent'", "('numpy', 'cryptography')")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert heavy.stdout.strip() == ""

@@ -1,0 +1,115 @@
+"""The capture's sound: no holes, on the boot clock, silent when switched off."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hw.capture.sound_track import BLOCK_SAMPLES, SoundTrack
+
+RATE = 48_000
+DRIFT = RATE // 50
+
+
+def tone(count: int, value: int = 7) -> bytes:
+    return value.to_bytes(2, "little") * count
+
+
+def encoded(track: SoundTrack) -> bytes:
+    """All whole blocks, which must follow one another."""
+    data, first = b"", None
+    for position, samples in track.blocks():
+        first = position if first is None else first
+        assert (position - first) * 2 == len(data)
+        assert len(samples) == BLOCK_SAMPLES * 2
+        data += samples
+    return data
+
+
+def values(data: bytes) -> list[int]:
+    return [int.from_bytes(data[at : at + 2], "little") for at in range(0, len(data), 2)]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(-3000, 6000), st.integers(0, 3000)), max_size=20))
+def test_positions_hold_whatever_the_microphone_does(moves: list[tuple[int, int]]) -> None:
+    """A sample of a block is never further from its own time than the drift allowed, or it is left out."""
+    track = SoundTrack(RATE)
+    time = 0
+    for number, (move, count) in enumerate(moves, start=1):
+        time = max(time + move, 0)
+        track.add(time, tone(count, number), heard=True)
+        time += count
+    track.add(time + 10 * BLOCK_SAMPLES, b"", heard=True)
+    track.fill_to(time + 10 * BLOCK_SAMPLES)
+    found = values(encoded(track))
+    time = 0
+    for number, (move, count) in enumerate(moves, start=1):
+        time = max(time + move, 0)
+        places = [at for at, value in enumerate(found) if value == number]
+        assert all(time - DRIFT <= at < time + count + DRIFT for at in places)
+        time += count
+
+
+def test_the_first_block_is_exact() -> None:
+    track = SoundTrack(RATE)
+    track.add(100, tone(2 * BLOCK_SAMPLES), heard=True)
+    assert values(encoded(track))[98:102] == [0, 0, 7, 7]
+    track = SoundTrack(RATE)
+    track.add(-100, tone(99) + tone(1, 8) + tone(BLOCK_SAMPLES, 9), heard=True)
+    assert values(encoded(track))[0] == 9
+
+
+def test_small_drift_is_left_alone_and_large_is_corrected() -> None:
+    track = SoundTrack(RATE)
+    track.add(0, tone(BLOCK_SAMPLES, 1), heard=True)
+    track.add(BLOCK_SAMPLES + DRIFT, tone(BLOCK_SAMPLES, 2), heard=True)
+    track.add(3 * BLOCK_SAMPLES + DRIFT, tone(3 * BLOCK_SAMPLES, 3), heard=True)
+    found = values(encoded(track))
+    assert found[BLOCK_SAMPLES] == 2
+    assert found.index(3) == 3 * BLOCK_SAMPLES + DRIFT
+
+
+def test_what_comes_late_after_silence_was_put_in_is_left_out() -> None:
+    track = SoundTrack(RATE)
+    track.fill_to(5 * BLOCK_SAMPLES)
+    track.add(3 * BLOCK_SAMPLES, tone(3 * BLOCK_SAMPLES), heard=True)
+    found = values(encoded(track))
+    assert found == [0] * (5 * BLOCK_SAMPLES) + [7] * BLOCK_SAMPLES
+    assert not track.heard(0, 4 * BLOCK_SAMPLES)
+    assert track.heard(4 * BLOCK_SAMPLES, 5 * BLOCK_SAMPLES)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 4)), min_size=1, max_size=8))
+def test_a_silent_stretch_holds_nothing_heard_and_its_neighbours_say_so(stretches: list[tuple[bool, int]]) -> None:
+    track = SoundTrack(RATE)
+    data, borders, position = b"", list[tuple[bool, int, int]](), 0
+    for on, count in stretches:
+        track.switch(on, position)
+        end = position + count * 5 * BLOCK_SAMPLES
+        track.add(position, tone(end - position), heard=True)
+        borders.append((on, position, end))
+        position = end
+        data += encoded(track)
+    found = values(data)
+    for on, start, end in borders:
+        assert on or not any(found[start:end])
+        # the encoder's blocks from start to end also hold half of the block that follows
+        silent = not any(found[start : end + BLOCK_SAMPLES])
+        assert track.heard(start, end) == (not silent)
+        assert on or silent
+
+
+def test_silence_of_the_source_is_not_heard() -> None:
+    track = SoundTrack(RATE)
+    track.add(0, tone(BLOCK_SAMPLES), heard=False)
+    assert not track.heard(0, BLOCK_SAMPLES)
+
+
+def test_what_was_heard_long_ago_is_forgotten() -> None:
+    track = SoundTrack(RATE)
+    for second in range(0, 60, 2):
+        track.add(second * RATE, tone(RATE // 2), heard=True)
+    assert not track.heard(0, RATE)
+    assert track.heard(56 * RATE, 57 * RATE)
