@@ -289,6 +289,10 @@ class Builder:
         rec = self._current["rec"]
         self.append("gap", {"rec": rec, "from_ns": str(from_ns), "to_ns": to_ns, "cause": "capture_late"})
 
+    def skip(self, length_ns: int) -> None:
+        """Footage is missing, and nothing says so."""
+        self._current["next_ns"] = _integer(self._current["next_ns"]) + length_ns
+
     def seal(self, segment: OpenSegment, index: bytes = b"index") -> None:
         """The last chunk, and segment.seal."""
         segment.data += segment.sealer.finish(index)
