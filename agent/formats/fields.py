@@ -149,8 +149,8 @@ def mapping_of(check: Check, most: int) -> Check:
         if not isinstance(value, Mapping) or len(value) > most:
             raise FormatError(name, f"not an object of at most {most} keys")
         for key, item in value.items():
-            if len(key) > MAX_KEY_CHARACTERS:
-                raise FormatError(name, f"key {shown(key)} is longer than {MAX_KEY_CHARACTERS} characters")
+            if not isinstance(key, str) or len(key) > MAX_KEY_CHARACTERS:
+                raise FormatError(name, f"key {shown(key)} is not a text of at most {MAX_KEY_CHARACTERS} characters")
             check(item, f"{name}.{key}")
 
     return checked

@@ -191,7 +191,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "config-long-key": (
         line(text("config", values={"k" * 65: "v"})),
-        f"config.values: key '{'k' * 40}'... is longer than 64 characters",
+        f"config.values: key '{'k' * 40}'... is not a text of at most 64 characters",
     ),
     "config-number": (line(text("config", values={"a": 1})), "config.values.a: not a text of 1 to 100 characters"),
     "policy-no-recipient": (policy(recipients=[]), "policy.recipients: not a list of 1 to 16"),
