@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 SIGNING_EKU = ObjectIdentifier("2.25.302571634459297280614664192622437595268")
+AGENCY = "sdis-44"
 ISSUED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -51,21 +52,38 @@ def sign(private: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
     return encode_dss_signature(r, min(s, P256_ORDER - s))
 
 
-def certificate(
-    subject: str, role: str, private: ec.EllipticCurvePrivateKey, issuer: ec.EllipticCurvePrivateKey
-) -> bytes:
-    """DER of a signing certificate with one role, valid from 2026 for ten years."""
-    return (
+def certificate(role: str, private: ec.EllipticCurvePrivateKey, issuer: ec.EllipticCurvePrivateKey) -> bytes:
+    """DER of a certificate of the agency sdis-44 with one role (`kind:id`), valid from 2026 for ten years."""
+    kind, name = role.split(":")
+    authority = kind == "ca"
+    builder = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "agency")]))
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AGENCY)]))
         .public_key(private.public_key())
-        .serial_number(int.from_bytes(noise(subject, 15), "big"))
+        .serial_number(int.from_bytes(noise(role, 15), "big"))
         .not_valid_before(ISSUED)
         .not_valid_after(ISSUED + timedelta(days=3650))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([SIGNING_EKU]), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(role)]), critical=False)
-        .sign(issuer, SHA256(), ecdsa_deterministic=True)
-        .public_bytes(Encoding.DER)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(_usage(authority), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:temoin:{role}")]), critical=False
+        )
+    )
+    if not authority:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([SIGNING_EKU]), critical=True)
+    return builder.sign(issuer, SHA256(), ecdsa_deterministic=True).public_bytes(Encoding.DER)
+
+
+def _usage(authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
     )

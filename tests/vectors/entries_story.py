@@ -19,7 +19,8 @@ FIRST_BOOT, SECOND_BOOT = (
 )
 SECOND_BOOT_FROM = 25
 START_NS = 20_000_000_000
-T0_NS = 41_000_000_000
+PRESS_NS = 30_900_000_000
+T0_NS = PRESS_NS - 1_500_000_000
 CHUNK, SEALED = 65_536, 65_552
 FIRST_OFFSET = 3_184 + 16 + SEALED
 
@@ -28,7 +29,7 @@ ZEROS = "0" * 64
 
 @cache
 def camera_certificate() -> bytes:
-    return certificate(DEV, f"urn:temoin:camera:{DEV}", CAMERA_KEY, AGENCY_KEY)
+    return certificate(f"camera:{DEV}", CAMERA_KEY, AGENCY_KEY)
 
 
 def statement(name: str) -> dict[str, object]:
@@ -57,7 +58,9 @@ def fragment(n: int, pre: bool) -> dict[str, object]:
 
 def story() -> list[tuple[str, dict[str, object]]]:
     """Every kind of entry once or more, in an order that could have happened, and then the rarer ones."""
-    press: dict[str, object] = {"rec": REC, "press_ns": str(T0_NS + 1_500_000_000)}
+    press: dict[str, object] = {"rec": REC, "press_ns": str(PRESS_NS)}
+    tap = {"rec": REC, "press_ns": str(PRESS_NS + 1_100_000_000)}
+    hold = {"rec": REC, "press_ns": str(PRESS_NS + 9_000_000_000)}
     chain = [base64_of(camera_certificate())]
     docking = {"session": SESSION, "dock": "dock-01"}
     reference = {"seq": 7, "head": digest("referenced")}
@@ -127,8 +130,8 @@ def story() -> list[tuple[str, dict[str, object]]]:
         ("fragment", fragment(0, pre=True)),
         ("fragment", fragment(1, pre=False)),
         ("fragment", fragment(2, pre=False)),
-        ("mark", press),
-        ("notice", {**press, "state": "impossible", "reason": base64_of(noise("reason", 3_300))}),
+        ("mark", dict(tap)),
+        ("notice", {**tap, "state": "impossible", "reason": base64_of(noise("reason", 3_300))}),
         ("place", {**press, "sealed": base64_of(noise("place", 3_300))}),
         (
             "gap",
@@ -140,7 +143,7 @@ def story() -> list[tuple[str, dict[str, object]]]:
             },
         ),
         ("segment.seal", {"rec": REC, "seg": 0, "n": 3, "size": 3_218_465, "blob": digest("sealed")}),
-        ("recording.stop", {**press, "cause": "hold", "fragments": 3, "duration_ms": 3_000}),
+        ("recording.stop", {**hold, "cause": "hold", "fragments": 3, "duration_ms": 3_000}),
         ("alert", alert),
         (
             "refused",

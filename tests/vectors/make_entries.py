@@ -2,6 +2,7 @@
 
     journal.log     the journal of one camera, from genesis on: chained, signed
     camera.pem      the certificate whose key signed it
+    agency.pem      the authority that issued it
     *.line          one wrong line each
     index.json      what the journal's lines say, and how each wrong line is refused
 
@@ -19,9 +20,19 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.signed_json import base64_of, canonical, sha256
+from tests.support.signed_json import AGENCY, base64_of, canonical, certificate, sha256
 from tests.support.vectors import run
-from tests.vectors.entries_story import FIRST_BOOT, SEALED, ZEROS, camera_certificate, join, journal, statement, story
+from tests.vectors.entries_story import (
+    AGENCY_KEY,
+    FIRST_BOOT,
+    SEALED,
+    ZEROS,
+    camera_certificate,
+    join,
+    journal,
+    statement,
+    story,
+)
 from tests.vectors.make_statement import JID, NOT_UTC, digest
 
 FOLDER = Path(__file__).parent / "entries"
@@ -247,6 +258,7 @@ def generate() -> Mapping[str, bytes]:
     return {
         "journal.log": b"".join(join(*parts) for parts in journal()),
         "camera.pem": pem(camera_certificate()),
+        "agency.pem": pem(certificate(f"ca:{AGENCY}", AGENCY_KEY, AGENCY_KEY)),
         "index.json": json.dumps(index, indent=1, sort_keys=True).encode() + b"\n",
         **{f"{name}.line": data for name, (data, _) in refused.items()},
     }

@@ -9,9 +9,8 @@ from typing import TypedDict
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
 
+from agent import keys
 from agent.errors import FormatError
 from agent.formats import entries
 from agent.formats.bodies import KINDS
@@ -22,6 +21,7 @@ from tests.support.vectors import differences
 from tests.vectors import make_entries
 
 FOLDER = Path(__file__).parent / "entries"
+OTHERS = ("journal.log", "camera.pem", "agency.pem", "index.json")
 LINES = (FOLDER / "journal.log").read_bytes().splitlines(keepends=True)
 
 Index = TypedDict("Index", {"journal.log": list[dict[str, Object]], "refused": dict[str, str]})
@@ -30,12 +30,16 @@ INDEX: Index = json.loads((FOLDER / "index.json").read_text())
 SEQS = range(len(LINES))
 
 
+def certificate(name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((FOLDER / name).read_bytes())
+
+
 def test_the_script_still_makes_these_bytes() -> None:
     assert differences(FOLDER, make_entries.generate()) == []
 
 
 def test_every_file_is_in_the_index() -> None:
-    assert {path.name for path in FOLDER.iterdir()} == {*INDEX["refused"], "journal.log", "camera.pem", "index.json"}
+    assert {path.name for path in FOLDER.iterdir()} == {*INDEX["refused"], *OTHERS}
 
 
 def test_every_kind_has_an_entry() -> None:
@@ -91,16 +95,20 @@ def test_heads_are_chained_by_the_hash_of_their_bytes() -> None:
 
 
 def test_signatures_are_over_the_bytes_of_the_head() -> None:
-    key = x509.load_pem_x509_certificate((FOLDER / "camera.pem").read_bytes()).public_key()
-    assert isinstance(key, ec.EllipticCurvePublicKey)
+    verifier = keys.Verifier(certificate("camera.pem"))
     unsigned = []
     for line in LINES:
         entry = entries.parse_line(line)
         if entry.signature is None:
             unsigned.append(entry.head.kind)
         else:
-            key.verify(entry.signature, entry.head_bytes, ec.ECDSA(SHA256()))
+            verifier.check(entry.digest, entry.signature, entry.head.kind)
     assert unsigned == ["fragment"]
+
+
+def test_the_camera_is_the_agencys() -> None:
+    role = keys.check_chain([certificate("camera.pem")], certificate("agency.pem"), ["camera"], "camera.pem", None)
+    assert role.id == "cam-0001"
 
 
 @pytest.mark.parametrize("name", INDEX["refused"])
