@@ -41,15 +41,16 @@ class Identity:
 class ChainCheck:
     """Feed every item of the journal to `take`, then call `finish`.
 
-    `chain` are the camera's certificates where the journal may begin without a genesis entry (a bundle); `outside_head`
-    is (seq, hex SHA-256 of the head) of an entry that somebody else vouches for; `now_ms` is UTC, None if not known.
+    `excerpt` are the camera's certificates for the stretch of a journal that a bundle holds: it begins anywhere.
+    `outside_head` is (seq, hex SHA-256 of the head) of an entry that somebody else vouches for. `now_ms` is UTC, None
+    if not known.
     """
 
     def __init__(
         self,
         root: x509.Certificate,
         findings: Findings,
-        chain: Sequence[x509.Certificate] = (),
+        excerpt: Sequence[x509.Certificate] | None = None,
         outside_head: tuple[int, str] | None = None,
         now_ms: int | None = None,
     ) -> None:
@@ -73,13 +74,14 @@ class ChainCheck:
         self._last_file = ""
         self._last_was_bad = False
         self._after_damage = False
-        self._starts = StartCheck(findings)
+        self._is_excerpt = excerpt is not None
+        self._starts = StartCheck(findings, torn_lines_are_here=not self._is_excerpt)
         self._unsigned = UnsignedRuns(findings)
         self._trims: list[tuple[int, int]] = []
         self._outside_seen = False
         self._state: JournalState | None = None
-        if chain:
-            self._trust(chain, "camera.pem", None)
+        if excerpt:
+            self._trust(excerpt, "camera.pem", None)
 
     def take(self, item: Line | Damage | Torn) -> None:
         """One item of the journal."""
@@ -94,7 +96,7 @@ class ChainCheck:
         """Say what only the end of the journal shows."""
         self._starts.finish()
         self._unsigned.finish()
-        if self.first_seq:
+        if self.first_seq and not self._is_excerpt:
             self._check_start_is_trimmed(self.first_seq)
         if self.last is None:
             return
@@ -146,9 +148,12 @@ class ChainCheck:
         head = line.entry.head
         self.identity = Identity(head.dev, head.jid)
         self.first_seq = head.seq
+        if self.role is not None and self.role.id != head.dev:
+            problem = f"is of camera {head.dev}, the certificate of {self.role.id}"
+            self._add(Verdict.UNTRUSTED, "certificate", line.where, problem)
         if head.seq > 0:
-            self.unbroken = False
-            if self._leaf is None:
+            self.unbroken = self._is_excerpt
+            if not self._is_excerpt:
                 problem = "the genesis entry with the camera's certificate is not there"
                 self._add(Verdict.UNTRUSTED, "certificate", line.where, problem)
 
@@ -187,8 +192,9 @@ class ChainCheck:
         except CertificateError as error:
             self._add(Verdict.UNTRUSTED, "certificate", line.where, error.problem)
             return
-        if self._leaf is not None and line.entry.head.kind == "genesis" and chain[0] != self._leaf:
-            self._add(Verdict.INVALID, "certificate", line.where, "is another certificate than camera.pem")
+        if self._leaf is not None and line.entry.head.kind == "genesis":
+            if chain[0] != self._leaf:
+                self._add(Verdict.INVALID, "certificate", line.where, "is another certificate than camera.pem")
             return
         self._trust(chain, line.where, line.entry.head.stamp.utc_ms)
 

@@ -17,10 +17,14 @@ MAX_UNSIGNED_NS = 2 * NS_PER_S
 
 
 class StartCheck:
-    """Feed torn lines and entries as they come, then call `finish`."""
+    """Feed torn lines and entries as they come, then call `finish`.
 
-    def __init__(self, findings: Findings) -> None:
+    `torn_lines_are_here` is false for a stretch of journal without the files that it comes from.
+    """
+
+    def __init__(self, findings: Findings, torn_lines_are_here: bool) -> None:
         self._findings = findings
+        self._torn_lines_are_here = torn_lines_are_here
         self._boot: str | None = None
         self._boots: set[str] = set()
         self._mono_ns = 0
@@ -68,6 +72,14 @@ class StartCheck:
         self._boot, self._mono_ns = stamp.boot, stamp.mono_ns
 
     def _check_boot(self, body: Object, line: Line, whole: bool) -> None:
+        if self._torn_lines_are_here:
+            self._check_torn(body, line)
+        reference = fields.object_of(body, "last_signed")
+        last_signed = fields.integer_of(reference, "seq"), fields.text_of(reference, "head")
+        if whole and last_signed not in self._signed:
+            self._invalid("last-signed", line, f"names entry {last_signed[0]} as the last signed one before it")
+
+    def _check_torn(self, body: Object, line: Line) -> None:
         named = {_torn_key(each) for each in fields.list_of(body, "torn") if isinstance(each, dict)}
         found = {(torn.file, torn.offset, len(torn.data), torn.hash) for torn in self._torn}
         for file, *_ in sorted(named - found):
@@ -75,10 +87,6 @@ class StartCheck:
         for file, *_ in sorted(found - named):
             problem = f"does not name the incomplete last line of {file}, so that came later"
             self._invalid("torn", line, problem)
-        reference = fields.object_of(body, "last_signed")
-        last_signed = fields.integer_of(reference, "seq"), fields.text_of(reference, "head")
-        if whole and last_signed not in self._signed:
-            self._invalid("last-signed", line, f"names entry {last_signed[0]} as the last signed one before it")
 
     def _invalid(self, code: str, line: Line, problem: str) -> None:
         self._findings.add(Verdict.INVALID, code, line.where, problem)

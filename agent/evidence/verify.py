@@ -17,7 +17,9 @@ from agent.evidence.blobs import BlobCheck
 from agent.evidence.chain import ChainCheck
 from agent.evidence.read import JOURNAL, LEFTOVER, Line, UnreadableError, journal_files, read_logs
 from agent.evidence.recordings import RecordingCheck
-from agent.evidence.verdict import Bracket, Findings, Report, Verdict, worst
+from agent.evidence.reporting import report_of
+from agent.evidence.verdict import Findings, Report, Verdict
+from agent.evidence.verify_bundle import is_bundle, verify_bundle
 
 
 def verify(
@@ -29,6 +31,8 @@ def verify(
     `now_ms` is UTC in ms, None if it is not known. Raises UnreadableError, and CertificateError for the root.
     """
     root = load_root(root_pem)
+    if is_bundle(path):
+        return verify_bundle(path, root, outside_head, now_ms)
     if not (path / JOURNAL).is_dir():
         raise UnreadableError(str(path), "holds no journal", "give a camera's folder, or a bundle")
     return _verify_camera(path, root, outside_head, now_ms)
@@ -65,35 +69,7 @@ def _verify_camera(
     if chain.entries == 0:
         findings.add(Verdict.INVALID, "journal", logs[0].label, "holds no entry")
     counts = {"entries": chain.entries, "blobs": blobs.blobs, "bytes of blobs": blobs.bytes_read}
-    return report(folder, "camera", findings, chain, recordings, counts)
-
-
-def report(
-    path: Path,
-    layout: str,
-    findings: Findings,
-    chain: ChainCheck,
-    recordings: RecordingCheck,
-    counts: dict[str, int],
-) -> Report:
-    """What was found, as one report."""
-    # No token is checked yet: nobody but the camera says when this was.
-    findings.add(Verdict.PARTIAL, "bracket", JOURNAL, "the time bracket is open: no token vouches for the time")
-    reasons = findings.reasons()
-    return Report(
-        path=str(path),
-        layout=layout,
-        verdict=worst(reasons),
-        reasons=reasons,
-        notes=tuple(findings.notes),
-        camera=None if chain.identity is None else chain.identity.dev,
-        jid=None if chain.identity is None else chain.identity.jid,
-        role=None if chain.role is None else chain.role.urn,
-        key_class=chain.key_class,
-        bracket=Bracket(),
-        recordings=recordings.summaries(),
-        counts=counts,
-    )
+    return report_of(folder, "camera", findings, chain, recordings, counts)
 
 
 def _note_others(others: list[str], findings: Findings) -> None:

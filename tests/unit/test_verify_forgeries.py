@@ -48,21 +48,22 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Passes before and after all tests."""
     folder = tmp_path_factory.mktemp("scene")
     agency = make_agency(folder, cameras=("cam-01", "cam-02"))
-    return Scene(agency, shift(folder / "cam-01", agency), shift(folder / "cam-02", agency, "cam-02", seed=2))
+    made = Scene(agency, shift(folder / "cam-01", agency), shift(folder / "cam-02", agency, "cam-02", seed=2))
+    assert_clean(made.check(made.made.folder))
+    yield made
+    assert_clean(made.check(made.made.folder))
 
 
 @pytest.fixture
-def copy(scene: Scene, tmp_path: Path) -> Iterator[Path]:
-    """A copy to forge; the original passes before and after."""
-    assert_clean(scene.check(scene.made.folder))
-    folder = tmp_path / "copy"
-    shutil.copytree(scene.made.folder, folder)
+def copy(scene: Scene, tmp_path: Path) -> Path:
+    """A copy to forge, which passes until that is done."""
+    folder = shutil.copytree(scene.made.folder, tmp_path / "copy")
     assert_clean(scene.check(folder))
-    yield folder
-    assert_clean(scene.check(scene.made.folder))
+    return folder
 
 
 def assert_clean(report: Report) -> None:
