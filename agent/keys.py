@@ -86,8 +86,6 @@ def parse_certificate(der: bytes, where: str) -> x509.Certificate:
         raise CertificateError(where, f"not a readable X.509 certificate ({error})", _REISSUE) from None
     except x509.UnsupportedGeneralNameType:
         raise CertificateError(where, "a subject alternative name of an unknown type", _REISSUE) from None
-    if certificate.public_bytes(Encoding.DER) != der:
-        raise CertificateError(where, "not strict DER", _REISSUE)
     return certificate
 
 

@@ -245,6 +245,30 @@ def test_an_authority_between_is_checked_as_one() -> None:
         check_chain((leaf, foreign), root, ("camera",), "camera.pem", NOW_MS)
 
 
+@pytest.mark.parametrize(
+    ("ca", "key_cert_sign", "own_key", "said"),
+    [
+        (True, True, True, None),
+        (False, True, True, "agency certificate: basic_constraints: it may not issue this chain"),
+        (True, False, True, "agency certificate: key_usage: it may not sign certificates"),
+        (True, True, False, "agency certificate: issuer: it was not issued by this authority"),
+    ],
+)
+def test_the_agency_certificate_is_an_authority_signed_by_itself(
+    ca: bool, key_cert_sign: bool, own_key: bool, said: str | None
+) -> None:
+    change = extensions(ca=ca, key_usage=usage(True, key_cert_sign), purposes=())
+    name = x509.Name(named(AGENCY))
+    signer = AUTHORITY.key if own_key else OTHER.key
+    root = built(change, Role("ca", AGENCY), AGENCY, key=AUTHORITY.key, signer=signer, issuer=name)
+    leaf = built(extensions(), issuer=name)
+    if said is None:
+        assert check_chain((leaf,), root, ("camera",), "camera.pem", NOW_MS) == ROLE
+        return
+    with pytest.raises(CertificateError, match=said):
+        check_chain((leaf,), root, ("camera",), "camera.pem", NOW_MS)
+
+
 @pytest.mark.parametrize("length", [0, 5])
 def test_the_length_of_a_chain(length: int) -> None:
     with pytest.raises(CertificateError, match=f"a chain of {length}"):
