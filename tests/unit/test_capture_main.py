@@ -47,9 +47,9 @@ def packets(tmp_path_factory: pytest.TempPathFactory) -> list[Packet]:
 
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """The agent's end, the capture's end."""
+    """The agent's end, and the capture's end, which Serving closes."""
     agent, capture = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    with agent, capture:
+    with agent:
         yield agent, capture
 
 

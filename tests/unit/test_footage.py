@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from agent.config import Video
 from agent.errors import CaptureError
@@ -77,6 +79,36 @@ def test_bars_are_black_and_pixels_that_are_not_square_are_stretched() -> None:
     assert int(luma_of(Fitter(320, 180, Fraction(320, 120)).fit(frame)).min()) > 150
 
 
+UPRIGHT = struct.pack("!9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+TURNED = {
+    "left": struct.pack("!9i", 0, -0x10000, 0, 0x10000, 0, 0, 0, 0, 0x40000000),
+    "right": struct.pack("!9i", 0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000),
+    "over": struct.pack("!9i", -0x10000, 0, 0, 0, -0x10000, 0, 0, 0, 0x40000000),
+}
+
+
+@pytest.mark.parametrize("turn", ["left", "right", "over"])
+def test_a_film_that_asks_to_be_turned_is_turned(tmp_path: Path, turn: str) -> None:
+    """The left half is white, the right half black; turned left, the right half is on top."""
+    path = make_footage(tmp_path / "film.mp4", frames=1, width=320, height=320, first_number=0xFF00)
+    data = path.read_bytes()
+    at = data.index(UPRIGHT, data.index(b"tkhd"))
+    path.write_bytes(data[:at] + TURNED[turn] + data[at + len(UPRIGHT) :])
+    square = Video(320, 320, 25, 1_000_000, 2_000_000)
+    (first,) = play(path, 1, square)
+    assert isinstance(first, Picture)
+    with av.open(io.BytesIO(first.data), "r", format="h264") as container:
+        (frame,) = container.decode(video=0)
+    luma = luma_of(frame).astype(int)
+    top, bottom = luma[20:140, 120:200].mean(), luma[180:300, 120:200].mean()
+    left, right = luma[120:200, 20:140].mean(), luma[120:200, 180:300].mean()
+    if turn == "over":
+        assert right > 200 > 100 > left
+    else:
+        lighter, darker = (bottom, top) if turn == "left" else (top, bottom)
+        assert lighter > 200 > 100 > darker
+
+
 def test_the_picture_changes_its_size_in_mid_file() -> None:
     fitter = Fitter(320, 180)
     for width, height in ((320, 180), (640, 360), (320, 180)):
@@ -142,10 +174,18 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             Footage(path, VIDEO, SOUND, JumpingPacer())
 
 
-def test_sound_alone_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cover", [False, True])
+def test_sound_alone_is_refused(tmp_path: Path, cover: bool) -> None:
     path = tmp_path / "song.m4a"
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=48_000, layout="mono")
+        if cover:
+            picture_stream = container.add_stream("mjpeg", rate=1)
+            assert isinstance(picture_stream, av.VideoStream)
+            picture_stream.width, picture_stream.height, picture_stream.pix_fmt = 64, 64, "yuvj420p"
+            picture_stream.disposition = Disposition.attached_pic
+            container.mux(picture_stream.encode(av.VideoFrame(64, 64, "yuvj420p")))
+            container.mux(picture_stream.encode(None))
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.int16), format="s16", layout="mono")
         frame.sample_rate, frame.time_base, frame.pts = 48_000, Fraction(1, 48_000), 0
         container.mux(stream.encode(frame))

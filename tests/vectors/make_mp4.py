@@ -81,6 +81,10 @@ def inits() -> dict[str, Vector]:
             start + mp4.moov(mp4.trak(VIDEO, "vide", 90_000, box("avc1") + box("avc1")), BOTH_TREX),
             "stsd at offset ",
         ),
+        "init-description-count-lies": (
+            changed(whole, b"stsd" + bytes(4) + struct.pack("!I", 1), b"stsd" + bytes(4) + struct.pack("!I", 2)),
+            "stsd at offset 396: 2 sample descriptions instead of 1",
+        ),
         "init-edit-list": (
             start + mp4.moov(box("trak", box("edts"), VIDEO_TRAK[8:]), BOTH_TREX),
             "trak at offset 144: an edit list in an init",
