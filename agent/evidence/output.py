@@ -1,7 +1,7 @@
-"""Files that leave the data folder: clear footage among them, so each is its owner's only and appears whole or not.
+"""Files that leave the data folder: clear footage among them, so each can be read by its owner only.
 
-Guarantees: nothing that exists is replaced; a file or folder gets its name once its content is durable, and what was
-begun and failed is removed. Assumes a folder around it that the caller trusts. Every refusal of the file system is an
+Guarantees: nothing that exists is replaced; a folder gets its name once all in it is durable, and what was begun and
+failed is removed. Assumes a folder around it that the caller trusts. Every refusal of the file system is an
 ExportError that names the file.
 """
 
