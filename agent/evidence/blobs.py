@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agent.errors import FormatError
 from agent.evidence.read import BlobFile, Line, UnreadableError, blob_files, open_regular, segment_label
-from agent.evidence.recordings import Fate, RecordingCheck, SegmentRecord
+from agent.evidence.recordings import Fate, Place, RecordingCheck, SegmentRecord
 from agent.evidence.verdict import Findings, Verdict
 from agent.formats import age, fields, statement
 from agent.formats.canonical import Object
@@ -41,6 +41,15 @@ class _Missing:
     blob: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Orphan:
+    """What an `orphan` entry says of a file that no segment entry names."""
+
+    size: int
+    hash: str
+    where: str
+
+
 class BlobCheck:
     """Give it each segment when it is closed and each entry that speaks of blobs, then call `finish`."""
 
@@ -54,7 +63,7 @@ class BlobCheck:
         self._missing: dict[tuple[str, int], _Missing] = {}
         self._receipts: dict[tuple[str, int], tuple[int, str, str]] = {}
         self._tokens: dict[int, str] = {}
-        self._orphans: dict[str, tuple[int, str, str]] = {}
+        self._orphans: dict[str, _Orphan] = {}
 
     def check(self, segment: SegmentRecord) -> None:
         """Hold one segment's file against its record."""
@@ -64,15 +73,19 @@ class BlobCheck:
         if file is None:
             if os.path.lexists(path):
                 self._add(Verdict.INVALID, "blob-kind", segment, "is not a regular file")
+            elif segment.fate is Fate.RECOVERED and not segment.size:
+                self._add(Verdict.PARTIAL, "recovered", segment, "recovered: the file was not there, or empty")
             else:
                 self._missing[segment.rec, segment.seg] = _Missing(segment.where, segment.blob)
             return
         self.blobs += 1
         with file:
             found = self._read(file, segment)
-        if self._head_fits(segment, found):
+        if segment.fate is Fate.RECOVERED:
+            self._check_recovered(segment, found)
+        elif self._head_fits(segment, found):
             self._check_fragments(segment, found)
-        self._check_end(segment, found)
+            self._check_end(segment, found)
 
     def take(self, line: Line) -> None:
         """An entry that may speak of blobs: receipts, purges, retention, orphans."""
@@ -86,8 +99,8 @@ class BlobCheck:
         elif entry.head.kind in ("purge", "expire"):
             self._take_erasure(line, body)
         elif entry.head.kind == "orphan":
-            size, found = fields.integer_of(body, "size"), fields.text_of(body, "hash")
-            self._orphans[fields.text_of(body, "file")] = size, found, line.where
+            orphan = _Orphan(fields.integer_of(body, "size"), fields.text_of(body, "hash"), line.where)
+            self._orphans[fields.text_of(body, "file")] = orphan
 
     def finish(self, recordings: RecordingCheck, last: Entry | None) -> None:
         """What is missing for good, and files that nobody named. `last` is the journal's last entry."""
@@ -105,12 +118,15 @@ class BlobCheck:
 
     def _read(self, file: FileIO, segment: SegmentRecord) -> _Pass:
         """Hash up to the last byte that the journal speaks of; a longer file is not read on."""
-        marks = sorted({place.end for place in segment.places} | ({segment.size} if segment.size else set()))
+        marks = {place.end for place in segment.places} | ({segment.size} if segment.size else set())
+        return self._read_marks(file, segment.label, sorted(marks))
+
+    def _read_marks(self, file: FileIO, label: str, marks: Sequence[int]) -> _Pass:
         try:
             size = os.fstat(file.fileno()).st_size
             head, hashes = self._hash(file, marks)
         except OSError as error:
-            raise UnreadableError(segment.label, error.strerror or "cannot be read", "use a healthy copy") from None
+            raise UnreadableError(label, error.strerror or "cannot be read", "use a healthy copy") from None
         return _Pass(size, head, hashes)
 
     def _hash(self, file: FileIO, marks: Sequence[int]) -> tuple[bytes, dict[int, str]]:
@@ -135,12 +151,16 @@ class BlobCheck:
 
     def _head_fits(self, segment: SegmentRecord, found: _Pass) -> bool:
         """The age header and nonce of `segment.open`, and the first fragment right after the init."""
-        if not segment.places or (segment.fate is Fate.RECOVERED and segment.last_n is None):
-            return False  # no fragment speaks of the file: `_check_end` says what there is
+        if not segment.places and segment.size is None:
+            return True  # no entry speaks of its bytes yet
         try:
             header = age.read_header(found.head)
         except FormatError as error:
-            self._add(Verdict.INVALID, "blob-header", segment, str(error))
+            first = _first_bytes(segment)
+            if found.size < first:
+                self._add(Verdict.INCOMPLETE, "blob-cut", segment, _cut(segment, found.size, first))
+            else:
+                self._add(Verdict.INVALID, "blob-header", segment, str(error))
             return False
         if hashlib.sha256(header.raw).hexdigest() != segment.header:
             problem = f"its age header is not the one of {segment.where}: another encryption"
@@ -158,44 +178,48 @@ class BlobCheck:
         return True
 
     def _check_fragments(self, segment: SegmentRecord, found: _Pass) -> None:
-        """The running hash at each fragment's end: after the first that differs all do."""
-        for place in segment.places:
-            if segment.mismatch_n is not None and place.n >= segment.mismatch_n:
-                return
-            if place.end > found.size:
-                return
-            if found.hashes.get(place.end) != place.blob:
-                problem = f"fragment {place.n}, or the bytes before it, are not those of {place.where}"
-                self._add(Verdict.INVALID, "blob", segment, problem)
-                return
+        wrong = _first_wrong(segment, found)
+        if wrong is not None:
+            problem = f"fragment {wrong.n}, or the bytes before it, are not those of {wrong.where}"
+            self._add(Verdict.INVALID, "blob", segment, problem)
 
     def _check_end(self, segment: SegmentRecord, found: _Pass) -> None:
-        last_end = segment.places[-1].end if segment.places else 0
-        if segment.fate is Fate.OPEN:
-            if found.size < last_end:
-                self._add(Verdict.INCOMPLETE, "blob-cut", segment, _cut(segment, found.size, last_end))
-            elif found.size > last_end:
-                problem = f"is not sealed: {found.size - last_end} bytes after its last fragment are not vouched for"
+        """Of a sealed file, or of one that is open at the end of the journal."""
+        expected = segment.size if segment.size is not None else _last_end(segment)
+        if found.size < expected:
+            self._add(Verdict.INCOMPLETE, "blob-cut", segment, _cut(segment, found.size, expected))
+        elif segment.fate is Fate.OPEN:
+            if found.size > expected:
+                problem = f"is not sealed: {found.size - expected} bytes after its last fragment are not vouched for"
                 self._add(Verdict.PARTIAL, "unsealed", segment, problem)
-            return
+        elif found.size > expected:
+            self._add(Verdict.INVALID, "blob-grown", segment, _grown(found.size, expected))
+        elif found.hashes.get(expected) != segment.blob:
+            self._add(Verdict.INVALID, "blob-whole", segment, "is not the file that was sealed")
+
+    def _check_recovered(self, segment: SegmentRecord, found: _Pass) -> None:
+        """What recovery found is signed: the file is that, or it was changed since."""
         assert segment.size is not None
-        if segment.fate is Fate.RECOVERED:
-            self._say_recovered(segment)
         if found.size < segment.size:
             self._add(Verdict.INCOMPLETE, "blob-cut", segment, _cut(segment, found.size, segment.size))
+        elif segment.blob is None:
+            self._check_unread(segment, found)
         elif found.size > segment.size:
-            problem = f"has grown: {found.size} bytes where {segment.size} were signed"
-            self._add(Verdict.INVALID, "blob-grown", segment, problem)
-        elif segment.blob is not None and segment.size and found.hashes.get(segment.size) != segment.blob:
-            said = "sealed" if segment.fate is Fate.SEALED else "found by recovery"
-            self._add(Verdict.INVALID, "blob-whole", segment, f"is not the file that was {said}")
-
-    def _say_recovered(self, segment: SegmentRecord) -> None:
-        whole = 0 if segment.last_n is None else segment.last_n + 1
-        problem = f"recovered: cut, {whole} of {len(segment.places)} fragments are whole"
+            self._add(Verdict.INVALID, "blob-grown", segment, _grown(found.size, segment.size))
+        elif found.hashes.get(segment.size, hashlib.sha256().hexdigest()) != segment.blob:
+            self._add(Verdict.INVALID, "blob-whole", segment, "is not the file that recovery found")
+        whole = _whole(segment, found)
+        problem = f"recovered: {whole} of {len(segment.places)} fragments are whole"
         if segment.mismatch_n is not None:
-            problem += f", fragment {segment.mismatch_n} was found changed"
+            problem += f", from fragment {segment.mismatch_n} on they were found cut off or changed"
         self._add(Verdict.PARTIAL, "recovered", segment, problem)
+
+    def _check_unread(self, segment: SegmentRecord, found: _Pass) -> None:
+        """Recovery could not read to the file's end: no more is signed than the fragments that it found whole."""
+        wrong = _first_wrong(segment, found)
+        if wrong is not None and segment.last_n is not None and wrong.n <= segment.last_n:
+            problem = f"fragment {wrong.n}, or the bytes before it, are not those of {wrong.where}"
+            self._add(Verdict.INVALID, "blob", segment, problem)
 
     # --- what is not there, and what is too much ----------------------------------------------------------------------
 
@@ -229,9 +253,13 @@ class BlobCheck:
             self._findings.add(Verdict.PARTIAL, code, line.where, f"segment {segment[1]} of {segment[0]}: {said}")
 
     def _check_unnamed(self, blob: BlobFile, recordings: RecordingCheck, last: Entry | None) -> None:
-        orphan = self._orphans.get(fields.file_name_of(blob.label))
-        if orphan is not None:
-            self._check_orphan(blob, *orphan)
+        name = fields.file_name_of(blob.label)
+        if name in self._orphans:
+            if not self._is_orphan(blob, name):
+                where = self._orphans[name].where
+                self._findings.add(Verdict.INVALID, "orphan", blob.label, f"is not the file that {where} names")
+        elif any(self._is_orphan(blob, other) for other in self._orphans if other.startswith(f"{name}.")):
+            return  # named by the name that it was about to get
         elif _may_be_uncommitted(blob, recordings, last):
             problem = "is not named in the journal: left by a write that was cut off before its entry"
             self._findings.add(Verdict.PARTIAL, "unnamed", blob.label, problem)
@@ -239,15 +267,44 @@ class BlobCheck:
             problem = "is not named in the journal: what names it may have been cut off"
             self._findings.add(Verdict.INCOMPLETE, "unnamed", blob.label, problem)
 
-    def _check_orphan(self, blob: BlobFile, size: int, found: str, where: str) -> None:
+    def _is_orphan(self, blob: BlobFile, name: str) -> bool:
+        """Whether the file has the bytes that the `orphan` entry under this name speaks of."""
+        orphan = self._orphans[name]
         file = open_regular(blob.path, blob.label)
-        if file is not None:
-            with file:
-                actual = os.fstat(file.fileno()).st_size
-                _, hashes = self._hash(file, [size] if size else [])
-            if actual == size and hashes.get(size, hashlib.sha256().hexdigest()) == found:
-                return
-        self._findings.add(Verdict.INVALID, "orphan", blob.label, f"is not the file that {where} names")
+        if file is None:
+            return False
+        with file:
+            found = self._read_marks(file, blob.label, [orphan.size] if orphan.size else [])
+        if found.size != orphan.size:
+            return False
+        return found.hashes.get(orphan.size, hashlib.sha256().hexdigest()) == orphan.hash
+
+
+def _first_bytes(segment: SegmentRecord) -> int:
+    """Bytes up to the first end that the journal names; 0 if it names none."""
+    return segment.places[0].end if segment.places else segment.size or 0
+
+
+def _last_end(segment: SegmentRecord) -> int:
+    return segment.places[-1].end if segment.places else 0
+
+
+def _first_wrong(segment: SegmentRecord, found: _Pass) -> Place | None:
+    """The first fragment whose running hash differs: after it all do. Those beyond the file's end are not looked at."""
+    for place in segment.places:
+        if place.end > found.size:
+            return None
+        if found.hashes.get(place.end) != place.blob:
+            return place
+    return None
+
+
+def _whole(segment: SegmentRecord, found: _Pass) -> int:
+    return sum(found.hashes.get(place.end) == place.blob for place in segment.places)
+
+
+def _grown(size: int, expected: int) -> str:
+    return f"has grown: {size} bytes where {expected} were signed"
 
 
 def _cut(segment: SegmentRecord, size: int, expected: int) -> str:

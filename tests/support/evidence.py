@@ -307,9 +307,16 @@ class Builder:
         segment.path.parent.mkdir(parents=True, exist_ok=True)
         segment.path.write_bytes(segment.data)
 
-    def recover(self, segment: OpenSegment, last_n: int | None, mismatch_n: int | None = None) -> None:
-        """segment.recovered, of the file that lies there."""
-        data = segment.path.read_bytes()
+    def recover(
+        self,
+        segment: OpenSegment,
+        last_n: int | None,
+        mismatch_n: int | None = None,
+        readable: int | None = None,
+    ) -> None:
+        """segment.recovered, of the file that lies there; only `readable` bytes of it can be read, if given."""
+        there = segment.path.is_file()
+        data = segment.path.read_bytes()[:readable] if there else b""
         end = segment.first_offset
         if last_n is not None:
             end += sum(
@@ -327,7 +334,7 @@ class Builder:
                 "rec": segment.rec,
                 "seg": segment.seg,
                 "size": len(data),
-                "blob": hashlib.sha256(data).hexdigest(),
+                "blob": hashlib.sha256(data).hexdigest() if there and readable is None else None,
                 "last_n": last_n,
                 "last_end": 0 if last_n is None else end,
                 "mismatch_n": mismatch_n,
