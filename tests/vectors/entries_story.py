@@ -260,6 +260,8 @@ def journal() -> list[tuple[bytes, bytes, bytes]]:
         salted = {**fields, "salt": noise(f"salt {seq}", 16).hex()}
         if kind == "checkpoint":
             salted["prev_head"] = prev
+        if kind == "boot" and seq == 1:
+            salted["last_signed"] = {"seq": 0, "head": prev}
         body = canonical(salted)
         head = canonical(head_of(seq, kind, prev, body))
         unsigned = kind == "fragment" and fields["n"] == 1
