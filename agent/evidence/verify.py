@@ -19,7 +19,8 @@ from agent.evidence.read import JOURNAL, LEFTOVER, Line, UnreadableError, journa
 from agent.evidence.recordings import RecordingCheck
 from agent.evidence.reporting import report_of
 from agent.evidence.verdict import Findings, Report, Verdict
-from agent.evidence.verify_bundle import is_bundle, verify_bundle
+from agent.evidence.verify_bundle import verify_bundle
+from agent.formats import bundle
 
 
 def verify(
@@ -31,11 +32,15 @@ def verify(
     `now_ms` is UTC in ms, None if it is not known. Raises UnreadableError, and CertificateError for the root.
     """
     root = load_root(root_pem)
-    if is_bundle(path):
+    try:
+        names = {each.name for each in path.iterdir()}
+    except OSError as error:
+        raise UnreadableError(str(path), error.strerror or "cannot be read", "give a folder that can be read") from None
+    if JOURNAL in names:
+        return _verify_camera(path, root, outside_head, now_ms)
+    if names & {bundle.STATEMENT_FILE, bundle.JOURNAL_FILE}:
         return verify_bundle(path, root, outside_head, now_ms)
-    if not (path / JOURNAL).is_dir():
-        raise UnreadableError(str(path), "holds no journal", "give a camera's folder, or a bundle")
-    return _verify_camera(path, root, outside_head, now_ms)
+    raise UnreadableError(str(path), "holds no journal", "give a camera's folder, or a bundle")
 
 
 def load_root(root_pem: bytes) -> x509.Certificate:

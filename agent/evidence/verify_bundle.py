@@ -33,11 +33,6 @@ MAX_PAPER_BYTES = 256 * 1024
 _OWN_KINDS = ("recording.", "segment.", "fragment", "gap")
 
 
-def is_bundle(path: Path) -> bool:
-    """Whether the folder is laid out as a bundle."""
-    return any((path / name).is_file() for name in (bundle.STATEMENT_FILE, bundle.JOURNAL_FILE))
-
-
 def verify_bundle(
     folder: Path, root: x509.Certificate, outside_head: tuple[int, str] | None, now_ms: int | None
 ) -> Report:
