@@ -46,8 +46,6 @@ class Inbox:
         room = len(self._packets) < self._limit
         if not isinstance(packet, Picture):
             return room
-        if self._dropping and packet.keyframe and room:
-            self._dropping = False
-        self._dropping = self._dropping or not room
+        self._dropping = not room or (self._dropping and not packet.keyframe)
         self._dropped += self._dropping
         return not self._dropping

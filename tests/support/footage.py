@@ -113,8 +113,12 @@ def make_footage(
     beeps: bool = False,
     first_number: int = 0,
     codec: str = "libx264",
+    sound_after_frames: int = 0,
 ) -> Path:
-    """Write a file of `frames` numbered frames; the container is that of the path's suffix. Returns the path."""
+    """Write a file of `frames` numbered frames; the container is that of the path's suffix. Returns the path.
+
+    With `sound_after_frames` the sound begins that many frames after the pictures, or before them if it is negative.
+    """
     rate = Fraction(frames_per_second)
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=rate)
@@ -128,11 +132,13 @@ def make_footage(
         for index in range(frames):
             planes = np.concatenate([picture(first_number + index, width, height), grey])
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-            frame.pts, frame.time_base = index, 1 / rate
+            frame.pts, frame.time_base = index + max(-sound_after_frames, 0), 1 / rate
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if audio is not None:
+            delay = int(max(sound_after_frames, 0) * SAMPLE_RATE / rate)
             for block in _sound(frames, rate):
+                block.pts = (block.pts or 0) + delay
                 container.mux(audio.encode(block))
             container.mux(audio.encode(None))
     return path

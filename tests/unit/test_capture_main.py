@@ -122,6 +122,17 @@ def test_it_ends_when_the_agent_does(packets: list[Packet], ends: tuple[socket.s
     assert source.stopped
 
 
+def test_it_ends_when_the_agent_does_and_the_source_is_silent(
+    packets: list[Packet], ends: tuple[socket.socket, socket.socket]
+) -> None:
+    agent, capture = ends
+    serving = Serving(capture, Script(packets[:3]))
+    read_part(agent)
+    agent.close()
+    serving.join(60)
+    assert not serving.is_alive()
+
+
 def test_a_command_in_pieces_is_obeyed(packets: list[Packet], ends: tuple[socket.socket, socket.socket]) -> None:
     agent, capture = ends
     command = pipe.pack_sound(on=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import threading
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -90,7 +91,7 @@ TURNED = {
 @pytest.mark.parametrize("turn", ["left", "right", "over"])
 def test_a_film_that_asks_to_be_turned_is_turned(tmp_path: Path, turn: str) -> None:
     """The left half is white, the right half black; turned left, the right half is on top."""
-    path = make_footage(tmp_path / "film.mp4", frames=1, width=320, height=320, first_number=0xFF00)
+    path = make_footage(tmp_path / "film.mp4", frames=1, width=320, height=180, first_number=0xFF00)
     data = path.read_bytes()
     at = data.index(UPRIGHT, data.index(b"tkhd"))
     path.write_bytes(data[:at] + TURNED[turn] + data[at + len(UPRIGHT) :])
@@ -127,6 +128,23 @@ def test_sound_comes_with_its_picture_and_is_padded_with_silence(tmp_path: Path)
     ]
     assert [moment % 30 in (0, 1, 2, 25, 26, 27) for moment in loud] == [True] * len(loud)
     assert {0, 25, 30, 55} <= set(loud)
+
+
+@pytest.mark.parametrize("after", [0, 5, -5])
+def test_sound_keeps_its_distance_from_the_pictures(tmp_path: Path, after: int) -> None:
+    path = make_footage(tmp_path / "film.mkv", frames=45, beeps=True, sound_after_frames=after)
+    blocks = [packet for packet in play(path, 41) if isinstance(packet, SoundBlock)]
+    samples = np.frombuffer(b"".join(block.samples for block in blocks), np.int16).astype(int)
+    loud = np.abs(samples) > 4000
+    second_beep = 25 + after  # in frames; the first one is cut off where the sound begins before the pictures
+    begins = second_beep * 1920
+    assert not loud[begins - 4800 : begins - 100].any()
+    assert loud[begins + 100 : begins + 1920].any()
+
+
+def test_milliseconds_of_matroska_show_each_picture_once(tmp_path: Path) -> None:
+    path = make_footage(tmp_path / "film.mkv", frames=60, frames_per_second=30)
+    assert numbers(play(path, 60, replace(VIDEO, frames_per_second=30))) == list(range(60))
 
 
 def test_silence_where_it_has_none(tmp_path: Path) -> None:
