@@ -118,7 +118,7 @@ def run_check(
     tools = folder.parent / f"{folder.name}.tools"
     tools.mkdir(exist_ok=True)
     date = tools / "date"
-    date.write_text(f'#!/bin/sh\n[ "$*" != +%s ] || exec echo {now_ms // 1000}\nexec /bin/date "$@"\n')
+    date.write_text(f'#!/bin/sh\n[ "$*" != +%s ] || {{ echo {now_ms // 1000}; exit; }}\nexec /bin/date "$@"\n')
     date.chmod(0o755)
     scratch = folder.parent / f"{folder.name}.tmp"
     scratch.mkdir(exist_ok=True)
