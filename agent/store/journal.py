@@ -17,7 +17,7 @@ from agent.formats.canonical import Object
 from agent.formats.entries import Entry, Position, make
 from agent.model import Stamp
 from agent.ports import Disk, File, Random, Signer
-from agent.store.last import FOLDER, NEXT, LastFile, Torn, file_path, read_last
+from agent.store.last import FOLDER, NEXT, LastFile, Torn, file_path
 from agent.store.state import JournalState, OpenRecording, apply, checkpoint_body, from_genesis, recording_id
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -62,6 +62,7 @@ class Journal:
         self._state = state
         self._pending = pending
         self._file: File | None = None
+        self._path = ""
         self._size_bytes = 0
         self._closed = False
 
@@ -69,6 +70,7 @@ class Journal:
     def start(
         cls,
         disk: Disk,
+        found: LastFile | None,
         signer: Signer,
         stamp: Callable[[], Stamp],
         random: Random,
@@ -80,7 +82,7 @@ class Journal:
         image: str | None = None,
         enrolment: str | None = None,
     ) -> Journal:
-        """Read the journal of `disk`, or begin a new one on an empty card.
+        """Go on with the journal of `disk`, or begin a new one on an empty card. `found` is what `read_last` read.
 
         The first `commit` opens a file for this run: checkpoint (or genesis), boot, and what was appended since, which
         `check.recover` uses to make all it found durable at once, or not at all.
@@ -89,7 +91,6 @@ class Journal:
         disk.make_folder(FOLDER)
         disk.sync_folder("")
         writing = _Writing(disk, signer, stamp, random)
-        found = read_last(disk)
         if found is None:
             journal = cls._genesis(writing, dev, software, model, enrolment)
         else:
@@ -223,7 +224,7 @@ class Journal:
         if self._pending[0].head.kind != "checkpoint":  # a start reads one file, which has to tell the state
             self.append("checkpoint", checkpoint_body(self._state))
         values: Object = {
-            "file": error.where[:MAX_MESSAGE_CHARACTERS],
+            "file": self._path,
             "problem": error.problem[:MAX_MESSAGE_CHARACTERS],
         }
         self.append("alert", {"cause": "journal_write_failed", "values": values, "remedy": "replace_card"})
@@ -251,7 +252,7 @@ class Journal:
             raise
         if self._file is not None:
             self._file.close()
-        self._file, self._size_bytes = file, len(data)
+        self._file, self._path, self._size_bytes = file, path, len(data)
         self._pending.clear()
 
 

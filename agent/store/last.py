@@ -74,6 +74,8 @@ def file_path(first_seq: int) -> str:
 
 def read_last(disk: Disk) -> LastFile | None:
     """None if there is no journal yet. Raises StoreError for a journal that recovery may not touch, DiskError."""
+    if not disk.exists(FOLDER):
+        return None
     numbers = sorted(int(match[1]) for name in disk.names(FOLDER) if (match := _NAME.fullmatch(name)))
     if not numbers:
         return None

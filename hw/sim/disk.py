@@ -38,8 +38,9 @@ _NOT_PLAIN = ("is, or lies behind, a symbolic link or the wrong kind of file", "
 
 @dataclass(slots=True)
 class _Content:
-    """How much of a file was written, and how much of that a cut cannot take."""
+    """A file's name now, how much of it was written, and how much of that a cut cannot take."""
 
+    path: str
     durable_bytes: int = 0
     written_bytes: int = 0
 
@@ -163,10 +164,10 @@ class SimDisk:
     def create(self, path: str) -> _SimFile:
         with self._operation("create", path) as real:
             descriptor = os.open(real, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            content = _Content()
+            content = _Content(path)
             self._contents[path] = content
             self._changed(path, _Created(real.name))
-            return _SimFile(self, path, descriptor, content)
+            return _SimFile(self, descriptor, content)
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         with self._operation("read", path) as real:
@@ -242,10 +243,10 @@ class SimDisk:
 
     # The device behind it.
 
-    def write_into(self, path: str, descriptor: int, content: _Content, data: memoryview) -> None:
+    def write_into(self, descriptor: int, content: _Content, data: memoryview) -> None:
         """Append to an open file; for `_SimFile`."""
-        with self._operation("write", path, faults=False):
-            fault = self._due("write", path)
+        with self._operation("write", content.path, faults=False):
+            fault = self._due("write", content.path)
             rest = data if fault is None else data[: fault.kept_bytes]
             while len(rest) > 0:
                 count = os.write(descriptor, rest)
@@ -254,10 +255,10 @@ class SimDisk:
             if fault is not None:
                 raise OSError(fault.error, "")
 
-    def sync_of(self, path: str, descriptor: int, content: _Content) -> None:
+    def sync_of(self, descriptor: int, content: _Content) -> None:
         """Make an open file's content durable; for `_SimFile`."""
-        with self._operation("sync", path, faults=False):
-            fault = self._due("sync", path)
+        with self._operation("sync", content.path, faults=False):
+            fault = self._due("sync", content.path)
             if fault is not None:
                 content.written_bytes = min(content.written_bytes, content.durable_bytes + fault.kept_bytes)
                 os.truncate(descriptor, content.written_bytes)
@@ -315,7 +316,9 @@ class SimDisk:
     def _moved(self, old: str, new: str) -> None:
         """What is known follows the name; of a folder, that of everything in it."""
         for path in [path for path in self._contents if path == old or path.startswith(f"{old}/")]:
-            self._contents[new + path[len(old) :]] = self._contents.pop(path)
+            content = self._contents.pop(path)
+            content.path = new + path[len(old) :]
+            self._contents[content.path] = content
         for path in [path for path in self._changes if path == old or path.startswith(f"{old}/")]:
             self._changes[new + path[len(old) :]] = self._changes.pop(path)
 
@@ -342,9 +345,8 @@ class SimDisk:
 class _SimFile:
     """`File` over one descriptor; after an error it stays failed, like the real one."""
 
-    def __init__(self, disk: SimDisk, path: str, descriptor: int, content: _Content) -> None:
+    def __init__(self, disk: SimDisk, descriptor: int, content: _Content) -> None:
         self._disk = disk
-        self._path = path
         self._descriptor: int | None = descriptor
         self._content = content
         self._failed = False
@@ -352,12 +354,12 @@ class _SimFile:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         descriptor = self._usable()
         with self._failing():
-            self._disk.write_into(self._path, descriptor, self._content, memoryview(data).cast("B"))
+            self._disk.write_into(descriptor, self._content, memoryview(data).cast("B"))
 
     def sync(self) -> None:
         descriptor = self._usable()
         with self._failing():
-            self._disk.sync_of(self._path, descriptor, self._content)
+            self._disk.sync_of(descriptor, self._content)
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
@@ -368,7 +370,7 @@ class _SimFile:
     def _usable(self) -> int:
         assert self._descriptor is not None, "the file is closed"
         if self._failed:
-            raise DiskError(self._path, "an earlier write or fsync of this file failed", "open a new file")
+            raise DiskError(self._content.path, "an earlier write or fsync of this file failed", "open a new file")
         return self._descriptor
 
     @contextlib.contextmanager

@@ -375,6 +375,14 @@ class TestFaults:
         disk.power_cut()
         assert (root / "a").read_bytes() == b"1"
 
+    def test_a_fault_finds_a_file_under_its_new_name(self, root: Path) -> None:
+        disk = _sim(root)
+        file = disk.create("next")
+        disk.rename("next", "name")
+        disk.fail("sync", "name", errno.EIO)
+        with pytest.raises(DiskError, match="name: the card failed"):
+            file.sync()
+
     def test_faults_are_counted_and_healed(self, root: Path) -> None:
         disk = _sim(root)
         disk.fail("create", "*", errno.EROFS, count=2)
