@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.adapters.signer import load_private_key
 from agent.evidence.export import Bundle, ExportSigner, export
+from agent.formats.canonical import Value
 from agent.keys import load_chain
 from tests.support import mp4
 from tests.support.agency import TestAgency, seeded_random
@@ -65,6 +66,15 @@ def cut_power(made: Builder, count: int = 3) -> tuple[str, OpenSegment]:
         made.fragment(segment, piece(second + n))
     made.leave_open(segment)
     return rec, segment
+
+
+def say_again(made: Builder, changes: Mapping[str, Value]) -> None:
+    """The last entry once more in its place, with these fields of its body changed, and signed: a camera that lies."""
+    last = made.files[-1].pop()
+    assert last.body is not None
+    made._seq, made._prev = last.head.seq, last.head.prev
+    body = {key: value for key, value in last.body.items() if key != "salt"}
+    made.append(last.head.kind, {**body, **changes})
 
 
 def reader(agency: TestAgency) -> ExportSigner:
