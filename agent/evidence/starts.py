@@ -29,7 +29,8 @@ class StartCheck:
         self._boots: set[str] = set()
         self._mono_ns = 0
         self._torn: list[Torn] = []
-        self._signed: list[tuple[int, str]] = []
+        self._signed: list[tuple[int, str]] = [(0, fields.ZERO_HASH)]
+        self._after_checkpoint = False
         self._awaits_boot_entry = False
 
     def take_torn(self, torn: Torn) -> None:
@@ -44,6 +45,7 @@ class StartCheck:
             if entry.body is not None:
                 self._check_boot(entry.body, line, whole)
             self._torn = []
+        self._after_checkpoint = entry.head.kind == "checkpoint"
         if entry.signature is not None:
             self._signed = [*self._signed[-1:], (entry.head.seq, entry.digest.hex())]
 
@@ -76,7 +78,8 @@ class StartCheck:
             self._check_torn(body, line)
         reference = fields.object_of(body, "last_signed")
         last_signed = fields.integer_of(reference, "seq"), fields.text_of(reference, "head")
-        if whole and last_signed not in self._signed:
+        # A start writes checkpoint, then boot: what is meant is the last one of the run before.
+        if whole and last_signed != (self._signed[0] if self._after_checkpoint else self._signed[-1]):
             self._invalid("last-signed", line, f"names entry {last_signed[0]} as the last signed one before it")
 
     def _check_torn(self, body: Object, line: Line) -> None:

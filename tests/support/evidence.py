@@ -131,7 +131,7 @@ class Builder:
                 "enrolment": None,
             },
         )
-        self._append_boot(None)
+        self._append_boot(None, self.last_signed)
         self.append("policy", {"hash": self.policy[0], "version": self.policy[1]})
 
     def rotate(self) -> None:
@@ -145,8 +145,9 @@ class Builder:
         if not same_boot:
             self.boot += 1
             self.mono_ns = 5 * NS_PER_S
+        last_signed = self.last_signed
         self.rotate()
-        self._append_boot(weak)
+        self._append_boot(weak, last_signed)
 
     def tear(self, data: bytes) -> None:
         """An incomplete last line in the current file; the next boot names it."""
@@ -178,7 +179,7 @@ class Builder:
             "low": 0,
         }
 
-    def _append_boot(self, weak: Object | None) -> None:
+    def _append_boot(self, weak: Object | None, last_signed: tuple[int, str]) -> None:
         self.append(
             "boot",
             {
@@ -186,7 +187,7 @@ class Builder:
                 "image": None,
                 "source": "test",
                 "clean": False,
-                "last_signed": {"seq": self.last_signed[0], "head": self.last_signed[1]},
+                "last_signed": {"seq": last_signed[0], "head": last_signed[1]},
                 "torn": list(self.torn),
                 "leftover": None,
                 "weak": weak,

@@ -295,7 +295,10 @@ def test_a_byte_flipped_in_a_blob(scene: Scene, copy: Path, part: str) -> None:
     places = {"stanza": 60, "mac": header - 5, "nonce": header + 3, "init": header + 16 + 100}
     places |= {"fragment": header + 16 + 70_000, "last chunk": len(data) - 1}
     (copy / label).write_bytes(flip(data, places[part]))
-    assert_found(scene.check(copy), "INVALID", label)
+    report = scene.check(copy)
+    assert_found(report, "INVALID", label)
+    codes = {"init": "blob", "fragment": "blob", "last chunk": "blob-whole"}
+    assert report.reasons[0].code == codes.get(part, "blob-header")
 
 
 def test_a_blob_removed(scene: Scene, copy: Path) -> None:

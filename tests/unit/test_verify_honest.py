@@ -486,6 +486,24 @@ def test_a_certificate_that_had_expired(agency: TestAgency, tmp_path: Path) -> N
     assert report.verdict is Verdict.UNTRUSTED
 
 
+def test_entries_signed_after_the_certificate_expired(made: Builder, agency: TestAgency) -> None:
+    made.utc_ms += 11 * 365 * 86_400_000
+    late = made.append("shutdown", {"cause": "switch"})
+    report = check(made, agency)
+    assert codes(report) == ["validity"]
+    assert report.verdict is Verdict.UNTRUSTED
+    assert report.reasons[0].where == f"journal/00000000.log entry {late.head.seq}"
+
+
+def test_a_boot_that_names_another_last_signed_entry(made: Builder, agency: TestAgency) -> None:
+    made.record((1,))
+    made.last_signed = (2, "0" * 64)
+    made.restart()
+    report = check(made, agency)
+    assert codes(report) == ["last-signed"]
+    assert report.verdict is Verdict.INVALID
+
+
 def test_entries_from_the_future(agency: TestAgency, tmp_path: Path) -> None:
     made = shift(tmp_path / "data", agency)
     assert "future" in codes(verify(made.folder, agency.root_pem, now_ms=agency.now_ms - 86_400_000))
