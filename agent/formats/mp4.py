@@ -36,6 +36,8 @@ __all__ = [
     "padded_length",
     "parse_fragment",
     "parse_init",
+    "parse_padded_fragment",
+    "parse_padded_init",
     "unpadded_length",
     "walk",
 ]
@@ -146,6 +148,16 @@ def unpadded_length(data: memoryview, kinds: tuple[str, str]) -> int:
         if body != _ZEROS_VIEW[: len(body)]:
             raise FormatError(f"offset {end}", "the padding is not all zeros")
     return end
+
+
+def parse_padded_init(data: memoryview) -> Init:
+    """The init of a part as it is sealed: `ftyp`, `moov` and exactly their padding. Raises FormatError."""
+    return parse_init(data[: unpadded_length(data, ("ftyp", "moov"))])
+
+
+def parse_padded_fragment(data: memoryview, init: Init) -> tuple[TrackRun, ...]:
+    """The fragment of a part as it is sealed: `moof`, `mdat` and exactly their padding. Raises FormatError."""
+    return parse_fragment(data[: unpadded_length(data, ("moof", "mdat"))], init)
 
 
 # --- fragment ---------------------------------------------------------------------------------------------------------

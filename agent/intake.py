@@ -1,0 +1,188 @@
+"""The intake loop: the capture process's socket into the ring.
+
+Guarantees: never touches the disk or the journal and never blocks; payload is received straight into the ring's arena.
+A frame that breaks the protocol closes the connection and is reported once. Capture's liveness is measured here.
+Assumes: `step` is called by one thread, when `wait` returns or a deadline passes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.errors import FormatError, PipeError
+from agent.formats import mp4, pipe
+from agent.model import FragmentInfo
+from agent.ring import Ring
+
+DISCARD_BYTES = 65_536
+MAX_READS_A_STEP = 256  # of at most one socket buffer each: a flood cannot keep the loop from its other duties
+
+
+@dataclass(frozen=True, slots=True)
+class InitSeen:
+    """A capture process has connected and said what its stream is."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A fragment is in the ring."""
+
+    info: FragmentInfo
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureGone:
+    """The connection ended: by the other side, or because it broke the protocol (`violation`)."""
+
+    violation: str | None
+
+
+IntakeReport = InitSeen | Captured | CaptureGone
+
+
+class Intake:
+    """Owns the (non-blocking) listening socket and at most one connection; a newer connection replaces an older one."""
+
+    def __init__(self, listener: socket.socket, ring: Ring, report: Callable[[IntakeReport], None]) -> None:
+        self._ring = ring
+        self._report = report
+        self._listener = listener
+        self._connection: socket.socket | None = None
+        self._init: mp4.Init | None = None
+        self._sound = False
+        self._sound_sent: bool | None = None
+        self._discard = memoryview(bytearray(DISCARD_BYTES))
+        self._header = memoryview(bytearray(pipe.HEADER_BYTES))
+        self._frame: pipe.InitHeader | pipe.FragmentHeader | None = None
+        self._target = self._header
+        self._filled = 0
+        self._left = pipe.HEADER_BYTES
+        self._kept = False
+
+    def wait(self, timeout_s: float) -> None:
+        """Until there is something to read, at most `timeout_s`."""
+        readers = [self._listener] if self._connection is None else [self._listener, self._connection]
+        select.select(readers, [], [], timeout_s)
+
+    def step(self) -> None:
+        """Take what is there."""
+        self._accept()
+        self._send_sound()
+        try:
+            for _ in range(MAX_READS_A_STEP):
+                if self._connection is None or not self._read():
+                    return
+        except (PipeError, FormatError) as error:
+            self._disconnect(str(error))
+
+    def sound(self, on: bool) -> None:
+        """Want sound, or silence in its place, from the next step on; any thread may say so."""
+        self._sound = on
+
+    def close(self) -> None:
+        """Close both sockets; the capture process ends at EOF."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._listener.close()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return
+        if self._connection is not None:
+            self._disconnect("another capture process connected")
+        connection.setblocking(False)
+        self._connection = connection
+        self._init = None
+        self._sound_sent = None
+        self._begin_header()
+
+    def _send_sound(self) -> None:
+        wanted = self._sound
+        if self._connection is None or wanted == self._sound_sent:
+            return
+        with contextlib.suppress(OSError):  # a dead peer shows in the next read
+            self._connection.send(pipe.pack_sound(wanted))
+            self._sound_sent = wanted
+
+    def _read(self) -> bool:
+        """One read; False when the socket has nothing more for now."""
+        assert self._connection is not None
+        try:
+            count = self._connection.recv_into(self._target[self._filled : self._filled + self._wanted()])
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            self._disconnect(str(error))
+            return False
+        if count == 0:
+            self._disconnect(None)
+            return False
+        self._advance(count)
+        return True
+
+    def _wanted(self) -> int:
+        return min(self._left, len(self._target) - self._filled)
+
+    def _advance(self, count: int) -> None:
+        self._left -= count
+        self._filled += count
+        if self._left:
+            if self._filled == len(self._target):  # discarding: the same small buffer again
+                self._filled = 0
+            return
+        if self._frame is None:
+            self._begin_payload(pipe.parse_header(bytes(self._header)))
+        else:
+            self._finish(self._frame)
+            self._begin_header()
+
+    def _begin_header(self) -> None:
+        self._frame = None
+        self._target = self._header
+        self._filled = 0
+        self._left = pipe.HEADER_BYTES
+        self._kept = False
+
+    def _begin_payload(self, frame: pipe.InitHeader | pipe.FragmentHeader) -> None:
+        self._frame = frame
+        self._filled = 0
+        self._left = frame.length
+        self._kept = True
+        if isinstance(frame, pipe.InitHeader):
+            self._target = memoryview(bytearray(mp4.padded_length(frame.length)))
+            return
+        slot = self._ring.reserve(mp4.padded_length(frame.length))
+        self._kept = slot is not None
+        self._target = self._discard if slot is None else slot
+
+    def _finish(self, frame: pipe.InitHeader | pipe.FragmentHeader) -> None:
+        if isinstance(frame, pipe.InitHeader):
+            self._init = mp4.parse_init(self._target[: frame.length])
+            mp4.pad_in_place(self._target, frame.length)
+            self._report(InitSeen(self._ring.set_init(bytes(self._target))))
+        elif self._kept:
+            if self._init is None:
+                raise PipeError("kind", "a fragment before any init", "restart capture")
+            mp4.parse_fragment(self._target[: frame.length], self._init)
+            mp4.pad_in_place(self._target, frame.length)
+            self._report(Captured(self._ring.publish(frame.t0_ns, frame.dur_ns, frame.frames, frame.sound)))
+        else:
+            self._ring.dropped(frame.t0_ns, frame.t0_ns + frame.dur_ns)
+
+    def _disconnect(self, violation: str | None) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if isinstance(self._frame, pipe.FragmentHeader) and self._kept:
+            self._ring.abandon()
+        self._begin_header()
+        self._report(CaptureGone(violation))
