@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from agent import keys
-from agent.errors import CertificateError, ExportError
+from agent.errors import CertificateError, ExportError, FormatError
 from agent.evidence.clips import write_clips
 from agent.evidence.output import FILE_MODE, NewFile, new_folder, refuse_existing, write_file
 from agent.evidence.selection import Selection, camera_chain, entries_of, select
@@ -85,7 +85,7 @@ def export(
         statement = _statement(
             selection, clips, len(before), papers, journal, report, exporter.id, keys.role_of(root, "trust").id, now_ms
         )
-        text = statement.encode()
+        text = _encode(statement)
         write_file(folder / bundle.STATEMENT_FILE, text)
         write_file(folder / bundle.SIGNATURE_FILE, sign_statement(text, signer))
         for name, content in papers.items():
@@ -181,6 +181,13 @@ def _statement(
         verdict=report.verdict.name,
         reasons=tuple(_reason(str(reason)) for reason in report.reasons[: bundle.MAX_REASONS]),
     )
+
+
+def _encode(statement: ExportStatement) -> bytes:
+    try:
+        return statement.encode()
+    except FormatError as error:
+        raise ExportError(f"statement: {error.where}", error.problem, "export it in parts: --start and --end") from None
 
 
 def _reason(said: str) -> str:

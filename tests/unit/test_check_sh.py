@@ -17,7 +17,19 @@ from agent.evidence.export import ExportSigner
 from agent.formats import bundle
 from tests.support.agency import TestAgency, make_agency
 from tests.support.evidence import builder
-from tests.support.exports import CHECK, DAY_MS, OTHER_INIT, Checked, film, make_bundle, reader, record, run_check
+from tests.support.exports import (
+    CHECK,
+    DAY_MS,
+    INIT,
+    OTHER_INIT,
+    Checked,
+    film,
+    make_bundle,
+    piece,
+    reader,
+    record,
+    run_check,
+)
 
 Forge = Callable[[Path], None]
 FRAGMENT_BYTES = 65_536
@@ -551,3 +563,31 @@ def test_a_slow_signer_is_covered_by_its_next_signature(tmp_path: Path) -> None:
     found = run_check(folder, "--ca-sha256", agency.fingerprint, now_ms=agency.now_ms + DAY_MS)
     assert found.code == 0, found.out
     assert "2 fragments covered by the next one" in found.out
+    lines = lines_of(folder)
+    for number, problem in ((1, "entry 1: not signed"), (6, "not the one that the exporter signed")):
+        forged = [b"\t".join([*lines[number].split(b"\t")[:1], b"-", lines[number].split(b"\t")[2]])]
+        rewrite(folder, [*lines[:number], *forged, *lines[number + 1 :]])
+        found = run_check(folder, "--ca-sha256", agency.fingerprint, now_ms=agency.now_ms + DAY_MS)
+        assert problem in last_failure(found)
+
+
+def test_an_unsigned_tail_is_nobodys(tmp_path: Path) -> None:
+    """A slow signer's last fragments, put behind the last signature by an exporter who signs for them."""
+    agency = make_agency(tmp_path, simulated=False)
+    camera = builder(tmp_path / "data", agency, slow_signer=True)
+    camera.genesis()
+    camera.mono_ns += 10_000_000_000
+    rec = camera.start()
+    segment = camera.open_segment(INIT)
+    camera.fragment(segment, piece(0))
+    tail = camera.fragment(segment, piece(1), signed=False)
+    camera.leave_open(segment)
+    camera.write()
+    folder = make_bundle(camera, agency, rec, tmp_path / "bundle").folder
+    rewrite(folder, [*lines_of(folder), tail.line])
+    value = json.loads((folder / bundle.STATEMENT_FILE).read_bytes())["journal"]
+    value |= {"last": tail.head.seq, "head": tail.digest.hex()}
+    value["sha256"] = hashlib.sha256((folder / "journal.log").read_bytes()).hexdigest()
+    made = Made(agency, folder)
+    resigned(made, folder, {"journal": value, "cut": {"after": 1, "before": 0}})
+    assert f"entry {tail.head.seq}: no signature follows" in last_failure(check(made, folder))
