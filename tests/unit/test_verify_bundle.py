@@ -18,7 +18,7 @@ from agent.evidence.read import UnreadableError
 from agent.evidence.verdict import Report, Verdict
 from agent.evidence.verify import verify
 from agent.formats import bundle
-from agent.formats.bundle import ExportStatement
+from agent.formats.bundle import ExportStatement, SegmentRange
 from agent.formats.clip import FRONT_BYTES
 from tests.support.agency import TestAgency, make_agency
 from tests.support.evidence import builder
@@ -342,6 +342,12 @@ def test_the_outside_head(made: Made, copy: Path) -> None:
 
 # --- the statement ----------------------------------------------------------------------------------------------------
 
+
+def moved(ranges: tuple[SegmentRange, ...]) -> tuple[SegmentRange, ...]:
+    """The second range one chunk further on."""
+    return (ranges[0], replace(ranges[1], offset=ranges[1].offset + CHUNK))
+
+
 Lie = Callable[[ExportStatement], ExportStatement]
 LIES: list[Lie] = [
     lambda old: replace(old, stop=None),
@@ -354,6 +360,11 @@ LIES: list[Lie] = [
     lambda old: replace(old, clips=(replace(old.clips[0], frames=1), *old.clips[1:])),
     lambda old: replace(old, clips=(replace(old.clips[0], pre=0), *old.clips[1:])),
     lambda old: replace(old, clips=(replace(old.clips[0], init_bytes=1), *old.clips[1:])),
+    lambda old: replace(old, clips=(replace(old.clips[0], sha256="0" * 64), *old.clips[1:])),
+    lambda old: replace(old, clips=(replace(old.clips[0], moov_bytes=old.clips[0].moov_bytes - 1), *old.clips[1:])),
+    lambda old: replace(old, clips=(replace(old.clips[0], segments=moved(old.clips[0].segments)), *old.clips[1:])),
+    lambda old: replace(old, journal_sha256="0" * 64),
+    lambda old: replace(old, camera="0" * 64),
     lambda old: replace(old, recording=f"{old.dev}-{old.jid[:8]}-{old.last}"),
 ]
 
@@ -363,7 +374,7 @@ def test_a_reader_who_lies(made: Made, copy: Path, lie: Lie) -> None:
     restate(copy, reader(made.agency), lie(said(copy)))
     report = made.check(copy)
     assert report.verdict is Verdict.INVALID
-    assert "statement" in codes(report)
+    assert codes(report) & {"statement", "journal", "clip", "moov"}
 
 
 def test_a_statement_changed_after_it_was_signed(made: Made, copy: Path) -> None:
@@ -401,6 +412,12 @@ def test_another_agency_is_not_trusted(made: Made, copy: Path, tmp_path: Path) -
     report = verify(copy, stranger.root_pem, now_ms=stranger.now_ms + 2 * DAY_MS)
     assert report.exit_code(allow_simulated=True) == 1
     assert {"agency", "certificate", "exporter"} <= codes(report)
+
+
+def test_another_agency_beside_the_evidence(made: Made, copy: Path, tmp_path: Path) -> None:
+    stranger = make_agency(tmp_path, simulated=False, seed="stranger")
+    (copy / "agency.pem").write_bytes(stranger.root_pem)
+    assert_found(made.check(copy), "agency.pem: ", verdict="UNTRUSTED")
 
 
 def test_an_export_certificate_that_has_expired(made: Made, copy: Path) -> None:

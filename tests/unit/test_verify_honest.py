@@ -12,6 +12,7 @@ from agent.errors import CertificateError
 from agent.evidence.read import UnreadableError
 from agent.evidence.verdict import Report, Verdict
 from agent.evidence.verify import verify
+from agent.formats.canonical import Object
 from agent.formats.statement import Statement, compose
 from agent.model import NS_PER_MS, NS_PER_S
 from firmware.certificates import sign
@@ -277,6 +278,37 @@ def test_an_older_boot_comes_back(made: Builder, agency: TestAgency) -> None:
     made.mono_ns += 100 * NS_PER_S
     made.rotate()
     assert codes(check(made, agency)) == ["boot"]
+
+
+# --- a camera whose key signs what is not so --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "lie", "code"),
+    [
+        ("fragment", {"pre": False}, "pre"),
+        ("fragment", {"off": 70_000}, "offset"),
+        ("fragment", {"n": 1}, "fragment"),
+        ("fragment", {"seg": 3}, "segment"),
+        ("segment.open", {"policy": "0" * 64}, "policy"),
+        ("segment.open", {"seg": 1}, "segment"),
+        ("segment.open", {"header": "0" * 64}, "blob-header"),
+        ("segment.seal", {"n": 7}, "seal"),
+        ("segment.seal", {"size": 1000}, "seal"),
+        ("recording.start", {"rec": "cam-01-00000000-3"}, "recording"),
+        ("recording.stop", {"fragments": 7}, "stop"),
+        ("recording.stop", {"duration_ms": 7}, "stop"),
+        ("checkpoint", {"certificate": "0" * 64}, "checkpoint"),
+        ("checkpoint", {"policy": None}, "state"),
+    ],
+)
+def test_what_no_camera_writes(made: Builder, agency: TestAgency, kind: str, lie: Object, code: str) -> None:
+    made.lies[kind] = lie
+    made.record((2,))
+    made.rotate()
+    report = check(made, agency)
+    assert code in codes(report)
+    assert report.verdict is Verdict.INVALID
 
 
 # --- slow signers -----------------------------------------------------------------------------------------------------
