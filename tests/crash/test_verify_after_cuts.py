@@ -19,6 +19,7 @@ from agent.formats.canonical import Object
 from agent.model import NS_PER_S
 from agent.store.check import recover
 from agent.store.journal import Journal
+from agent.store.last import read_last
 from agent.store.segments import SealBuffer, SegmentWriter, segment_path
 from hw.sim.disk import SimDisk
 from tests.support.agency import TestAgency, make_agency
@@ -148,6 +149,7 @@ class Card:
         try:
             journal = Journal.start(
                 disk,
+                read_last(disk),
                 self.signer,
                 self.board.stamp,
                 self.board.random,
