@@ -99,10 +99,10 @@ class Camera:
         self._n = 1
 
     def open_segment(self) -> SegmentWriter:
+        path = segment_path(self._rec, self._seg + 1)
+        self._segment = SegmentWriter(self.disk, path, RECIPIENTS, INIT, self.board.random, BUFFER)
         self._seg += 1
         self._n = 0
-        path = segment_path(self._rec, self._seg)
-        self._segment = SegmentWriter(self.disk, path, RECIPIENTS, INIT, self.board.random, BUFFER)
         return self._segment
 
     def append_open(self, segment: SegmentWriter) -> None:
@@ -281,7 +281,7 @@ def _check_files(root: Path, reading: CardReading) -> None:
             raise FormatError(path, f"fragment {body['n']} has an entry, but not its bytes")
     orphans = {(body["file"], body["size"], body["hash"]) for body in reading.of("orphan")}
     for file in files_in(root / "segments"):
-        label = str(file.relative_to(root))
+        label = fields.file_name_of(str(file.relative_to(root)))
         if label not in known:
             data = file.read_bytes()
             assert (label, len(data), hashlib.sha256(data).hexdigest()) in orphans, f"{label}: no entry knows it"
