@@ -122,7 +122,13 @@ class Checked:
 
 
 def run_check(
-    folder: Path, *arguments: str, now_ms: int, shell: str = "dash", script: Path | None = None, path: str | None = None
+    folder: Path,
+    *arguments: str,
+    now_ms: int,
+    shell: str = "dash",
+    script: Path | None = None,
+    path: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Checked:
     """check.sh of the bundle (or `script`, over it) with a `date` that says `now_ms`; `path` replaces PATH."""
     tools = folder.parent / f"{folder.name}.tools"
@@ -133,7 +139,7 @@ def run_check(
     scratch = folder.parent / f"{folder.name}.tmp"
     scratch.mkdir(exist_ok=True)
     command = [shell, str(script or folder / "check.sh"), *arguments]
-    environment = {"PATH": f"{tools}:{path or os.environ['PATH']}", "TMPDIR": str(scratch)}
-    done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False, env=environment)
+    variables = {"PATH": f"{tools}:{path or os.environ['PATH']}", "TMPDIR": str(scratch), **(environment or {})}
+    done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False, env=variables)
     assert not list(scratch.iterdir()), "check.sh cleans up behind it"
     return Checked(done.returncode, done.stdout.decode(), done.stderr.decode())
