@@ -173,7 +173,7 @@ class Journal:
         an order of entries that the format does not have: then nothing was appended.
         """
         if self._closed:
-            raise StoreError(FOLDER, "is closed after a failed write", "replace the card, or start the camera again")
+            raise _closed()
         entry = _signed(self._writing, self._state.position, kind, body)
         self._state = apply(self._state, entry)
         self._pending.append(entry)
@@ -185,8 +185,10 @@ class Journal:
         Raises StoreError when a new file failed as well: then nothing appended since the last commit is durable for
         sure, and the journal takes no more entries. The first commit of all raises DiskError, and can be tried again.
         """
-        if not self._pending or self._closed:
+        if not self._pending:
             return
+        if self._closed:
+            raise _closed()
         if self._file is None:
             self._open_file()
         else:
@@ -254,6 +256,10 @@ class Journal:
             self._file.close()
         self._file, self._path, self._size_bytes = file, path, len(data)
         self._pending.clear()
+
+
+def _closed() -> StoreError:
+    return StoreError(FOLDER, "takes no more entries: it was closed, or a write failed", "start the camera again")
 
 
 def _signed(writing: _Writing, position: Position, kind: str, body: Object) -> Entry:

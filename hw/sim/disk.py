@@ -90,7 +90,7 @@ class SimDisk:
     `observe(operation, path)` is called before each operation, outside of any lock: a test counts there or ends the
     run, a simulated stall waits there. `flush` makes a descriptor durable on the computer that simulates; a test that
     only cuts simulated power gives one that does nothing.
-    Operations: make_folder create write sync read names rename unlink sync_folder.
+    Operations: make_folder create write sync read size exists names rename unlink sync_folder free_bytes lock.
     """
 
     def __init__(

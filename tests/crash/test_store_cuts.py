@@ -187,7 +187,7 @@ def test_every_point_of_the_start_after(
 
 @given(data=st.data())
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
