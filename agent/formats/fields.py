@@ -89,10 +89,11 @@ def integer(low: int = 0, high: int = MAX_INTEGER) -> Check:
 
 
 def multiple_of(unit: int, most: int) -> Check:
-    """An integer that is 1 to `most` times `unit`."""
+    """An integer that is 1 to `most` times `unit`, which is more than 1 (so that true is none)."""
+    assert unit > 1
 
     def check(value: Value, name: str) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or value % unit or not unit <= value <= unit * most:
+        if not isinstance(value, int) or value % unit or not unit <= value <= unit * most:
             raise FormatError(name, f"not 1 to {most} times {unit}")
 
     return check

@@ -135,7 +135,7 @@ def test_characters_next_to_the_refused_ones_pass(character: str) -> None:
 @pytest.mark.parametrize("levels", [MAX_DEPTH - 1, MAX_DEPTH])
 def test_depth_is_counted_in_brackets_outside_strings(levels: int) -> None:
     inside = levels - 1
-    data = b'{"a":' + b"[" * inside + b'"' + b"[{" * 50 + b'\\""' + b"]" * inside + b"}"
+    data = b'{"a":' + b"[" * inside + b'"\\"' + b"[{" * 50 + b'\\""' + b"]" * inside + b"}"
     assert depth(canonical.decode(data)) == levels
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 
 import pytest
@@ -196,6 +197,44 @@ def test_the_short_way_of_a_fragment_is_the_long_way(body: dict[str, Value], dra
     except FormatError as error:
         found = str(error)
     assert found == long_way()
+
+
+NEAR_MISSES = [
+    (rb'(_ns":")[0-9]+', rb"\g<1>9223372036854775808"),
+    (rb'(_ns":")[0-9]+', rb"\g<1>01"),
+    (rb'(_ns":")[0-9]+', rb"\g<1>"),
+    (rb'("(?:seq|n|seg|frames|len|off|err_ms)":)([0-9]+)', rb"\g<1>0\g<2>"),
+    (rb'("(?:seq|n|seg|frames|len|off|err_ms)":)([0-9]+)', rb"\g<1>-\g<2>"),
+    (rb'("(?:seq|n|seg|frames|len|off|err_ms)":)[0-9]+', rb"\g<1>9007199254740992"),
+    (rb'("(?:n|seg)":)[0-9]+', rb"\g<1>100001"),
+    (rb'("frames":)[0-9]+', rb"\g<1>1001"),
+    (rb'("len":)[0-9]+', rb"\g<1>65553"),
+    (rb'("len":)[0-9]+', rb"\g<1>8521760"),
+    (rb"\A", b" "),
+    (rb"\A", b"x"),
+    (rb"\Z", b" "),
+    (rb"\Z", b"x"),
+    (rb"\Z", b"\n"),
+    (rb"\Z", b"{}"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "put"), NEAR_MISSES)
+def test_what_the_short_ways_nearly_match_is_refused(pattern: bytes, put: bytes) -> None:
+    head, signature, body = story()[13].split(b"\t")
+    bodies_of_it = each_changed(body[:-1], pattern, put)
+    assert bodies_of_it
+    for changed in bodies_of_it:
+        with pytest.raises(FormatError):
+            bodies.decode_body("fragment", changed)
+    for changed in each_changed(head, pattern, put):
+        with pytest.raises(FormatError):
+            entries.parse_line(b"%s\t%s\t%s" % (changed, signature, body))
+
+
+def each_changed(data: bytes, pattern: bytes, put: bytes) -> list[bytes]:
+    """The bytes with one match of the pattern replaced, for each of its matches."""
+    return [data[: each.start()] + each.expand(put) + data[each.end() :] for each in re.finditer(pattern, data)]
 
 
 @given(
