@@ -4,11 +4,12 @@ Guarantees: UTC never without its error bound, and the bound covers every claim 
 unexplained step of the real-time clock widens it, a step of more than 24 h makes the source `disputed` until a token
 agrees. A real-time clock that its own error cannot bring up to the floor is not believed. The kernel's wall clock is
 never read and never set.
-Assumes: the caller has verified who signed a beacon or a token; one thread. Source: docs/time.md.
+Any thread may ask. Assumes: the caller has verified who signed a beacon or a token. Source: docs/time.md.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 
 from agent.model import NS_PER_MS, Stamp, TimeSource
@@ -40,12 +41,17 @@ class TimeKeeper:
     def __init__(self, clock: Clock, floor_ms: int) -> None:
         self._clock = clock
         self._floor_ms = floor_ms
+        self._lock = threading.Lock()
         self._claim: _Claim | None = None
         self._rival: _Claim | None = None  # what the claim contradicts by more than 24 h
         self._unexplained_ms = 0  # sum of the real-time clock's steps that neither error bound covers
 
     def stamp(self) -> Stamp:
         """The time now. `utc_ms` and `err_ms` are None when the source is NONE, and only then."""
+        with self._lock:
+            return self._stamp()
+
+    def _stamp(self) -> Stamp:
         now_ns = self._clock.boot_ns()
         boot = self._clock.boot_id()
         if self._claim is None or self._claim.source is TimeSource.RTC:
@@ -70,7 +76,11 @@ class TimeKeeper:
         A beacon that agrees with a better one replaces nothing. One that contradicts what was believed, or the floor,
         by more than 24 h is taken, and disputed.
         """
-        beacon = _Claim(utc_ms, err_ms, at_ns, TimeSource.BEACON)
+        with self._lock:
+            self._anchor(_Claim(utc_ms, err_ms, at_ns, TimeSource.BEACON))
+
+    def _anchor(self, beacon: _Claim) -> None:
+        utc_ms, err_ms, at_ns = beacon.utc_ms, beacon.err_ms, beacon.at_ns
         before = self._claim
         if before is None:
             floor = _Claim(self._floor_ms, 0, at_ns, TimeSource.NONE)
@@ -88,13 +98,14 @@ class TimeKeeper:
 
         Whichever claim lies within 24 h of it stays. When neither does, the dispute goes on.
         """
-        if self._rival is None:
-            return
-        for claim in (self._claim, self._rival):
-            if claim is not None and abs(claim.at(at_ns)[0] - utc_ms) <= STEP_MS:
-                self._claim = None if claim.source is TimeSource.NONE else claim
-                self._rival = None
+        with self._lock:
+            if self._rival is None:
                 return
+            for claim in (self._claim, self._rival):
+                if claim is not None and abs(claim.at(at_ns)[0] - utc_ms) <= STEP_MS:
+                    self._claim = None if claim.source is TimeSource.NONE else claim
+                    self._rival = None
+                    return
 
     def _take(self, claim: _Claim, rival: _Claim | None) -> None:
         """Believe the claim from now on. What was disputed stays so: only a token decides."""

@@ -61,15 +61,19 @@ class SimBoard:
         self._post = post
         self._misfortunes = misfortunes
         self._finger = Finger()
-        self._control = Control(run, self.perform, self.step)
+        self._run = run
+        self._control: Control | None = None
 
     def open(self) -> None:
-        """Take actions from now on."""
+        """Take actions from now on. Only once the data folder is locked: it takes the socket from whoever had it."""
+        self._control = Control(self._run, self.perform, self.step)
         self._control.start()
 
     def close(self) -> None:
         """Take no more actions. The devices stay as they are; a capture process that runs is the caller's to kill."""
-        self._control.close()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
 
     def perform(self, action: Action) -> None:
         """Let it happen to the board. Raises FormatError when it is not possible now."""

@@ -116,8 +116,7 @@ class Control:
     def close(self) -> None:
         """End the thread and remove the socket."""
         self._wake_writer.close()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.join()
         self._listener.close()
         self._wake_reader.close()
         (self._run / SOCKET).unlink(missing_ok=True)

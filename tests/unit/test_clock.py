@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,6 +146,19 @@ def test_a_worse_beacon_replaces_a_better_one_only_when_they_disagree() -> None:
     assert said(keeper) == (UTC_MS, 10, TimeSource.BEACON)
     keeper.anchor(UTC_MS + 400, 300, clock.now_ns)
     assert said(keeper) == (UTC_MS + 400, 300, TimeSource.BEACON)
+
+
+def test_threads_that_stamp_at_once_count_a_step_once() -> None:
+    clock = FakeClock(rtc_ms=UTC_MS)
+    keeper = TimeKeeper(clock, FLOOR_MS)
+    keeper.stamp()
+    clock.set_rtc(UTC_MS + HOUR_MS)
+    threads = [threading.Thread(target=keeper.stamp) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said(keeper) == (UTC_MS + HOUR_MS, 1_000 + HOUR_MS, TimeSource.RTC)
 
 
 CLAIMS = st.lists(

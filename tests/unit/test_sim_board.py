@@ -212,6 +212,14 @@ def test_the_whole_board_over_its_socket(rig: Rig, board: SimBoard) -> None:
         send(rig.run, "release", [])
 
 
+def test_a_second_agent_that_is_refused_its_data_folder_takes_nothing_from_the_first(rig: Rig, board: SimBoard) -> None:
+    board.open()
+    second = rig.board()
+    second.close()
+    assert send(rig.run, "battery", ["8"]) == "ok"
+    assert rig.posted == [BatteryChanged(Battery(8))]
+
+
 def test_the_run_folder_is_its_owners_alone(rig: Rig, board: SimBoard) -> None:
     assert rig.run.stat().st_mode & 0o777 == 0o700
 
@@ -334,10 +342,14 @@ def test_what_a_killed_agent_left_stalled_is_ended(studio: Studio) -> None:
     left = subprocess.Popen(FILMS, start_new_session=True)
     (studio.run / "capture.pid").write_text(f"{left.pid}\n", encoding="ascii")
     left.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, left.pid, os.WSTOPPED | os.WNOWAIT)  # it has a command line only once exec is over
     camera = studio.camera()
     camera.start()
-    assert left.wait() == -signal.SIGKILL
     camera.kill()
+    try:
+        assert left.wait(timeout=10) == -signal.SIGKILL
+    finally:
+        left.kill()
 
 
 def test_a_process_that_is_not_ours_is_left_alone(studio: Studio) -> None:
