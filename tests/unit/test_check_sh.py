@@ -1,20 +1,18 @@
-"""check.sh under dash: a bundle passes; a changed clip or journal is named at its first failure."""
+"""check.sh under dash: a bundle passes; what is changed is named at its first failure (tests/system has the rest)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from agent.evidence.export import ExportSigner
 from agent.formats import bundle
-from tests.support.exports import (
-    CHECK,
-    DAY_MS,
-    run_check,
-)
+from tests.support.agency import make_agency
+from tests.support.evidence import builder
+from tests.support.exports import CHECK, DAY_MS, make_bundle, reader, record, run_check
 from tests.support.forgeries import (
     FRAGMENT_BYTES,
     Forge,
@@ -22,6 +20,7 @@ from tests.support.forgeries import (
     change_bytes,
     check,
     copy_of,
+    last_failure,
     lines_of,
     make,
     rechained,
@@ -138,114 +137,7 @@ def test_a_changed_clip_is_named(made: Made, tmp_path: Path, forge: Forge, named
     assert named in found.out.splitlines()[-1]
 
 
-# --- the journal is changed -------------------------------------------------------------------------------------------
-
-
-def flip(column: int, at: int) -> Callable[[bytes], bytes]:
-    """Change one character of a column: a hex digit to another, a letter to another."""
-
-    def change(line: bytes) -> bytes:
-        columns = line[:-1].split(b"\t")
-        data = bytearray(columns[column])
-        data[at] = ord("1") if data[at] == ord("0") else ord("0")
-        columns[column] = bytes(data)
-        return b"\t".join(columns) + b"\n"
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        pytest.param(lambda lines: lines[:6] + lines[7:], "journal.log entry 7: unexpected number", id="dropped"),
-        pytest.param(lambda lines: [*lines[:7], *lines[6:]], "entry 6: unexpected number", id="doubled"),
-        pytest.param(
-            lambda lines: [*lines[:6], lines[7], lines[6], *lines[8:]], "entry 7: unexpected number", id="swapped"
-        ),
-        pytest.param(lambda lines: lines[:-1], "the last entry is not", id="tail cut"),
-        pytest.param(lambda lines: lines[1:], "entry 1: unexpected number", id="head cut"),
-        pytest.param(
-            lambda lines: [*lines[:6], flip(0, 40)(lines[6]), *lines[7:]],
-            "entry 6: the body is not the one of the head",
-            id="body hash in the head",
-        ),
-        pytest.param(
-            lambda lines: [*lines[:6], lines[6].replace(b'"err_ms":20', b'"err_ms":21'), *lines[7:]],
-            "entry 7: prev is not the hash",
-            id="head",
-        ),
-        pytest.param(
-            lambda lines: [*lines[:6], flip(2, 30)(lines[6]), *lines[7:]], "entry 6: the body is not", id="body"
-        ),
-        pytest.param(
-            lambda lines: [*lines[:6], flip(1, 30)(lines[6]), *lines[7:]],
-            "entry 6: the signature is not of camera.pem",
-            id="signature",
-        ),
-        pytest.param(
-            lambda lines: [
-                *lines[:6],
-                b"\t".join([lines[6].split(b"\t")[0], lines[7].split(b"\t")[1], lines[6].split(b"\t")[2]]),
-                *lines[7:],
-            ],
-            "entry 6: the signature is not of camera.pem",
-            id="borrowed signature",
-        ),
-        pytest.param(
-            lambda lines: [
-                *(
-                    b"\t".join([line.split(b"\t")[0], b"-", line.split(b"\t")[2]]) if n == 7 else line
-                    for n, line in enumerate(lines)
-                )
-            ],
-            "entry 7: not signed, and the camera declares no slow signer",
-            id="stripped signature of a fragment",
-        ),
-        pytest.param(
-            lambda lines: [
-                *(
-                    b"\t".join([line.split(b"\t")[0], b"-", line.split(b"\t")[2]]) if n == 2 else line
-                    for n, line in enumerate(lines)
-                )
-            ],
-            "entry 2: not signed",
-            id="stripped signature of another",
-        ),
-        pytest.param(
-            lambda lines: [
-                *(b"\t".join([*line.split(b"\t")[:2], b"-\n"]) if n == 7 else line for n, line in enumerate(lines))
-            ],
-            "entry 8: the count of the segment is not that of the journal",
-            id="withheld body of a shown fragment",
-        ),
-        pytest.param(lambda lines: [line[:-1] + b"\r\n" for line in lines], "unexpected bytes", id="CRLF"),
-        pytest.param(lambda lines: [*lines[:-1], lines[-1][:-1]], "unexpected bytes", id="torn"),
-        pytest.param(
-            lambda lines: [*lines[:3], lines[3].replace(b"\t", b"\tx\t", 1), *lines[4:]],
-            "line 4: not three columns",
-            id="columns",
-        ),
-        pytest.param(
-            lambda lines: [*lines[:3], lines[3].replace(b'{"body"', b'{"body":"0","body"', 1), *lines[4:]],
-            "line 4: not of the expected form",
-            id="duplicate key",
-        ),
-        pytest.param(
-            lambda lines: [*lines[:3], lines[3].replace(b',"seq"', b', "seq"', 1), *lines[4:]],
-            "line 4: not of the expected form",
-            id="white space",
-        ),
-        pytest.param(lambda lines: [*lines[:3], b"\n", *lines[3:]], "line 4: not three columns", id="empty line"),
-    ],
-)
-def test_a_changed_journal_is_named(
-    made: Made, tmp_path: Path, change: Callable[[list[bytes]], list[bytes]], named: str
-) -> None:
-    folder = copy_of(made, tmp_path)
-    rewrite(folder, change(lines_of(folder)))
-    found = check(made, folder)
-    assert found.code == 1
-    assert named in found.out.splitlines()[-1]
+# --- the journal, the keys --------------------------------------------------------------------------------------------
 
 
 def test_a_journal_chained_anew_fails_at_the_first_signature(made: Made, tmp_path: Path) -> None:
@@ -262,12 +154,44 @@ def test_a_journal_chained_anew_fails_at_the_first_signature(made: Made, tmp_pat
     assert "journal.log entry 7: the signature is not of camera.pem" in found.out.splitlines()[-1]
 
 
-def test_another_journal_of_the_same_entries_is_named(made: Made, tmp_path: Path) -> None:
-    """A body withheld that the exporter had left in."""
+@pytest.mark.parametrize("kind", ["camera", "dock"])
+def test_a_signer_of_the_same_agency_with_another_role_fails(made: Made, tmp_path: Path, kind: str) -> None:
+    issued = made.agency.issue(kind, "pm-test")
     folder = copy_of(made, tmp_path)
-    lines = lines_of(folder)
-    lines[2] = b"\t".join([*lines[2].split(b"\t")[:2], b"-\n"])
-    rewrite(folder, lines)
-    found = check(made, folder)
-    assert found.code == 1
-    assert "journal.log: not the one that the exporter signed" in found.out.splitlines()[-1]
+    resigned(made, folder, signer=ExportSigner(issued.key, (issued.certificate,)))
+    assert "does not have the role export:pm-test" in last_failure(check(made, folder))
+
+
+def test_another_agency_fails_at_its_fingerprint_and_at_the_chains(made: Made, tmp_path: Path) -> None:
+    other = make_agency(tmp_path, simulated=False, seed="other")
+    folder = copy_of(made, tmp_path)
+    (folder / "agency.pem").write_bytes(other.root_pem)
+    assert "agency.pem: not the published certificate" in last_failure(check(made, folder))
+    now_ms = made.agency.now_ms + DAY_MS
+    found = run_check(folder, "--ca-sha256", other.fingerprint, now_ms=now_ms)
+    assert "statement.p7s: the signature" in last_failure(found)
+    resigned(made, folder, signer=reader(other))
+    found = run_check(folder, "--ca-sha256", other.fingerprint, now_ms=now_ms)
+    assert "camera.pem: no valid chain to the agency" in last_failure(found)
+
+
+def test_expired_certificates_fail_without_a_token(made: Made) -> None:
+    for years in (11, -1):
+        now_ms = made.agency.now_ms + years * 366 * DAY_MS
+        found = run_check(made.folder, "--ca-sha256", made.agency.fingerprint, now_ms=now_ms)
+        assert "statement.p7s: the signature or its certificate does not verify" in last_failure(found)
+
+
+def test_a_simulated_camera_says_so(tmp_path: Path) -> None:
+    agency = make_agency(tmp_path)
+    camera = builder(tmp_path / "data", agency)
+    camera.genesis()
+    rec = record(camera, 0, (1,))
+    camera.write()
+    folder = make_bundle(camera, agency, rec, tmp_path / "bundle").folder
+    now_ms = agency.now_ms + DAY_MS
+    found = run_check(folder, "--ca-sha256", agency.fingerprint, now_ms=now_ms)
+    assert "SIMULATED" in last_failure(found)
+    found = run_check(folder, "--ca-sha256", agency.fingerprint, "--allow-simulated", now_ms=now_ms)
+    assert found.code == 0
+    assert "SIMULATED" in found.out
