@@ -59,7 +59,9 @@ def test_a_finger_makes_the_gesture_that_it_means_bounces_included(length_ns: in
     edges = finger.press(NS_PER_S, length_ns)
     assert len(edges) > 1, "a contact bounces"
     assert finger.step(NS_PER_S + length_ns - 1) == []
-    edges += finger.step(NS_PER_S + length_ns + 77)
+    released = finger.step(NS_PER_S + length_ns + 77)
+    assert (released[0].pressed, released[0].at_ns) == (False, NS_PER_S + length_ns), "at its own time, however late"
+    edges += released
     assert finger.release_at_ns is None
     assert gestures(edges) == [Press(NS_PER_S), gesture]
 
@@ -353,10 +355,17 @@ def test_what_a_killed_agent_left_stalled_is_ended(studio: Studio) -> None:
 
 
 def test_a_process_that_is_not_ours_is_left_alone(studio: Studio) -> None:
-    (studio.run / "capture.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
-    camera = studio.camera()
-    camera.start()
-    camera.kill()
+    """The pid of a capture process that ended long ago is somebody else's by now."""
+    other = subprocess.Popen([*FILMS, "other"], start_new_session=True)
+    try:
+        (studio.run / "capture.pid").write_text(f"{other.pid}\n", encoding="ascii")
+        camera = studio.camera()
+        camera.start()
+        camera.kill()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        assert other.wait(timeout=10) == -signal.SIGKILL
 
 
 def test_what_cannot_be_started_says_so(studio: Studio) -> None:
