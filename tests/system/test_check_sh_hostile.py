@@ -123,6 +123,21 @@ def test_forged_tokens_are_named(stamped: Stamped, tmp_path: Path) -> None:
     assert "after.tsr is not named, but the journal holds its token" in failure(check(stamped, folder))
 
 
+def test_another_token_over_the_same_head_is_not_the_one_in_the_chain(stamped: Stamped, tmp_path: Path) -> None:
+    """Only the reply that the journal holds proves that the rest is younger than it."""
+    folder = copy_of(stamped, tmp_path)
+    body = json.loads((folder / "journal.log").read_bytes().split(b"\n")[0].split(b"\t")[2])
+    imprint = json.loads(body["statement"]["text"])["imprint"]
+    reply = Stamper(stamped.folder.parent / "tsa").stamp(imprint)
+    (folder / "before.tsr").write_bytes(reply)
+    value = claim(folder)
+    tokens = value["tokens"]
+    assert isinstance(tokens, dict)
+    before = hashlib.sha256(reply).hexdigest()
+    sign_again(folder, {**value, "tokens": {**tokens, "before": before}}, reader(stamped.agency))
+    assert "before.tsr: not the token that the journal holds" in failure(check(stamped, folder))
+
+
 def test_a_token_over_another_hash_fails(stamped: Stamped, tmp_path: Path) -> None:
     agency, stamper = stamped.agency, stamped.stranger
     camera = builder(tmp_path / "data", agency)
