@@ -28,7 +28,8 @@ def listen(path: Path, mode: int = 0o600) -> socket.socket:
         listener.listen(4)
     except OSError as error:
         listener.close()
-        raise _unusable(path, "cannot listen there", error) from None
+        remedy = "choose a run folder of your own on a local file system"
+        raise ConfigError(str(path), f"cannot listen there ({error.strerror or error})", remedy) from None
     listener.setblocking(False)
     return listener
 
@@ -42,12 +43,9 @@ def connect(path: Path, timeout_s: float | None = None) -> socket.socket:
             connection.connect(name)
     except OSError as error:
         connection.close()
-        raise _unusable(path, "nobody listens there", error) from None
+        problem = f"nobody listens there ({error.strerror or error})"
+        raise ConfigError(str(path), problem, "start the agent first: temoin run") from None
     return connection
-
-
-def _unusable(path: Path, problem: str, error: OSError) -> ConfigError:
-    return ConfigError(str(path), f"{problem} ({error.strerror or error})", "is the agent of this camera running?")
 
 
 @contextlib.contextmanager

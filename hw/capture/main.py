@@ -17,8 +17,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent import local_socket
 from agent.config import load_board
-from agent.errors import CaptureError, TemoinError
+from agent.errors import TemoinError
 from agent.formats import pipe
 from hw.capture.footage import Footage
 from hw.capture.inbox import Inbox
@@ -106,16 +107,6 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _connect(path: Path) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(str(path))
-    except OSError as error:
-        connection.close()
-        raise CaptureError(str(path), f"cannot connect ({error.strerror or error})", "start the agent first") from error
-    return connection
-
-
 def main(argv: Sequence[str]) -> int:
     """The exit code; see the module's text."""
     arguments = _arguments(argv)
@@ -123,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
         board = load_board(arguments.board)
         footage = Footage(arguments.footage, board.video, board.sound, BootClock())
         inbox = Inbox(INBOX_SECONDS * board.video.frames_per_second * 2)
-        with _connect(arguments.socket) as connection:
+        with local_socket.connect(arguments.socket) as connection:
             serve(connection, footage, Muxer(board.video, board.sound), inbox)
     except TemoinError as error:
         print(f"capture: {error}", file=sys.stderr)  # noqa: T201 - the one line this program says

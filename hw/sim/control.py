@@ -9,15 +9,15 @@ that says nothing, too much or nonsense costs it a second at most. Assumes: the 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import local_socket
 from agent.errors import ConfigError, FormatError, TemoinError
 
 SOCKET = "sim.sock"
@@ -79,9 +79,7 @@ def send(run: Path, action: str, arguments: Sequence[str]) -> str:
     asked = parse([action, *arguments])
     line = " ".join([action, *arguments]).encode() + b"\n"
     try:
-        with _name(run) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(ANSWER_TIMEOUT_S)
-            connection.connect(name)
+        with local_socket.connect(run / SOCKET, ANSWER_TIMEOUT_S) as connection:
             connection.sendall(line)
             answer = _read_line(connection)
     except OSError as error:
@@ -106,7 +104,7 @@ class Control:
         self._run = run
         self._perform = perform
         self._step = step
-        self._listener = _listen(run)
+        self._listener = local_socket.listen(run / SOCKET)  # the data folder's lock says that there is no other
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, name="sim-control", daemon=True)
 
@@ -152,30 +150,3 @@ def _read_line(connection: socket.socket) -> str:
         line += part
     said, newline, more = line.partition(b"\n")
     return said.decode("ascii", "replace") if newline and not more else ""
-
-
-def _listen(run: Path) -> socket.socket:
-    """A leftover of a killed agent is replaced: the data folder's lock says that there is no other."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        (run / SOCKET).unlink(missing_ok=True)
-        with _name(run) as name:
-            listener.bind(name)
-        listener.listen(4)
-    except OSError as error:
-        listener.close()
-        problem = f"cannot listen there ({error.strerror or error})"
-        raise ConfigError(
-            str(run / SOCKET), problem, "choose a run folder of your own on a local file system"
-        ) from None
-    return listener
-
-
-@contextlib.contextmanager
-def _name(run: Path) -> Iterator[str]:
-    """The socket's name through the folder's descriptor: the folder's own may be longer than the kernel's 107 bytes."""
-    folder = os.open(run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{SOCKET}"
-    finally:
-        os.close(folder)

@@ -105,9 +105,9 @@ def test_nonsense_never_leaves_the_client(run: Path, board: Board) -> None:
 
 
 def test_nobody_there_is_one_line_with_a_remedy(run: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no simulated board answers there .*; start it with temoin run"):
+    with pytest.raises(ConfigError, match=r"nobody listens there .*; start the agent first: temoin run"):
         send(run, "press", [])
-    with pytest.raises(ConfigError, match="no simulated board answers there"):
+    with pytest.raises(ConfigError, match="nobody listens there"):
         send(run / "missing", "press", [])
 
 
