@@ -7,47 +7,50 @@ ends the process with a code that is not 0: nothing is recorded under a configur
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
-import sys
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent import VERSION, keys, local_socket
+from agent.adapters.log_tail import LogTail
 from agent.adapters.memory import locked_arena
 from agent.adapters.signer import FileSigner
 from agent.adapters.status import write_status
 from agent.button import Button
 from agent.clock import TimeKeeper
 from agent.config import RING_RESERVE_MS, Board, CameraConfig, check_footage, check_memory, load_board, load_camera
-from agent.errors import ConfigError, TemoinError
+from agent.errors import CaptureError, ConfigError, StoreError, TemoinError
 from agent.formats.age import parse_recipients
 from agent.formats.canonical import MAX_LONG_LINE_BYTES
 from agent.formats.fields import format_utc
 from agent.formats.statement import Policy
-from agent.intake import Captured, Intake, IntakeReport
-from agent.model import NS_PER_MS, NS_PER_S, Activity, BoardEvent, Unavailable
+from agent.intake import InitSeen, Intake, IntakeReport
+from agent.model import NS_PER_MS, NS_PER_S, Activity, BatteryChanged, BoardEvent
 from agent.orders import Note, Report
 from agent.recorder import Recorder
 from agent.recording import Parts, Settings
 from agent.ring import Ring
 from agent.states import DARK_AFTER_NS, Moment, cue, panel
-from agent.status import as_object
+from agent.status import as_object, refused
 from agent.store.check import RecoveryReport, recover
 from agent.store.journal import Journal
 from agent.store.last import LastFile, read_last
 from agent.store.segments import SealBuffer
 from agent.store.space import reserve_bytes
-from agent.supervisor import TICK_NS, Rules, Supervisor
-from agent.terminal import printable, run
+from agent.supervisor import FOR_REPORTS, TICK_NS, Rules, Supervisor
+from agent.terminal import printable
 from agent.threads import Loop
 from hw.boards import board_file
 from hw.sim.board import Misfortunes, SimBoard
-from hw.sim.camera import capture_command
+from hw.sim.camera import MESSAGES, capture_command
+from hw.sim.clock import SimClock
 from hw.sim.disk import SimDisk
+from hw.sim.panel import SimPanel
 from hw.sim.stall import CardStall
 
 CAPTURE_SOCKET = "capture.sock"
@@ -65,44 +68,77 @@ def run_camera(path: Path) -> int:
     if not board.simulated:
         raise ConfigError(f"{config.file}: board", f"{board.name} has no drivers in this version", "use the board sim")
     assert config.footage is not None
-    agent = Agent(config, board, config.footage)
+    stall = CardStall()
+    try:
+        disk = open_disk(config.data, stall)
+        agent = Agent(config, board, config.footage, disk, stall)
+    except StoreError:
+        raise  # another agent runs this board: its panel and its status stay its own
+    except TemoinError as error:
+        refuse(config.run, error)
+        raise
     try:
         agent.open()
         agent.serve()
     except TemoinError as error:
-        agent.refuse(error)
+        refuse(config.run, error)
         raise
     finally:
         agent.close()
     return 0
 
 
-class Agent:
-    """One run of the agent. `open` may raise; `close` undoes whatever of it was done."""
+def open_disk(data: Path, stall: CardStall) -> SimDisk:
+    """The data folder, taken for this process. Raises StoreError when another agent has it, ConfigError, DiskError."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(str(data), error.strerror or str(error), "give a data folder on a card") from None
+    disk = SimDisk(data, observe=stall)
+    disk.lock()
+    return disk
 
-    def __init__(self, config: CameraConfig, board: Board, footage: Path) -> None:
+
+def refuse(run: Path, error: TemoinError) -> None:
+    """Tell the officer that this camera does not record; the light goes dark by itself."""
+    with contextlib.suppress(ConfigError, OSError):  # a run folder that is not there is what is refused
+        run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        clock = SimClock(run, None)
+        shown = SimPanel(run, clock, lambda event: None)
+        shown.show(panel(Activity.REFUSING, frozenset()), DARK_AFTER_NS)
+        shown.play(cue(Moment.REFUSED))
+        write_status(run, refused(error, clock.boot_ns()))
+
+
+class Agent:
+    """One run of the agent on a data folder that it has locked. `open` may raise; `close` undoes what was done."""
+
+    def __init__(self, config: CameraConfig, board: Board, footage: Path, disk: SimDisk, stall: CardStall) -> None:
         self._config = config
         self._board = board
+        self._disk = disk
         self._terminated = False
+        self._filming = False
         self._supervisor: Supervisor | None = None
         self._loops: list[Loop] = []
         self._intake: Intake | None = None
         self._ring: Ring | None = None
         self._journal: Journal | None = None
-        self._disk: SimDisk | None = None
         self._locked = False
         self._source = printable(f"board {board.name}: footage {footage.name}")[:200]
-        self._stall = CardStall()
+        self._messages = LogTail(config.run / MESSAGES)
         command = capture_command(config.run / CAPTURE_SOCKET, board.file, footage)
         rtc_err_ms = board.clock.rtc_error_ms if board.clock.rtc else None
-        misfortunes = Misfortunes(self._stall.begin, self._power_cut)
+        misfortunes = Misfortunes(stall.begin, self._power_cut)
         self._devices = SimBoard(config.run, command, rtc_err_ms, self._post, misfortunes)
         self._devices.panel.show(panel(Activity.BOOTING, frozenset()), DARK_AFTER_NS)
 
     def open(self) -> None:
         """Everything up to a running capture process."""
+        for wanted in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(wanted, self._terminate)
         root, signer = load_credentials(self._config, self._board)
-        disk = self._open_disk()
+        disk = self._disk
         found = read_last(disk)
         policy = load_policy(self._config, root, found)
         check_memory(self._board, policy.prerecord_ms)
@@ -110,7 +146,8 @@ class Agent:
         journal = self._open_journal(disk, signer, keeper, found, policy)
         recovery = recover(journal, disk)
         ring = self._make_ring(policy)
-        intake = Intake(local_socket.listen(self._config.run / CAPTURE_SOCKET, 0o660), ring, self._heard)
+        listener = local_socket.listen(self._config.run / CAPTURE_SOCKET, 0o660)
+        intake = Intake(listener, ring, self._heard, self._devices.clock.boot_ns)
         self._intake = intake
         supervisor = self._make_supervisor(policy, keeper, intake, journal, recovery)
         self._supervisor = supervisor
@@ -119,6 +156,7 @@ class Agent:
             recorder.resume(recovery.resume)
         self._start_loops(intake, recorder, supervisor)
         self._devices.open()
+        supervisor.news.post(BatteryChanged(self._devices.power.battery()))
         supervisor.start(self._devices.clock.boot_ns())
 
     def serve(self) -> None:
@@ -129,28 +167,28 @@ class Agent:
             supervisor.orders.post(
                 Note("alert", {"cause": "ring_not_locked", "values": {}, "remedy": "raise_memlock_limit"})
             )
-        for wanted in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(wanted, self._terminate)
         status_ns = 0
         while not supervisor.ended:
             supervisor.news.wait(TICK_NS / NS_PER_S)
             for loop in self._loops:
                 loop.check()
+            self._check_film()
             now_ns = self._devices.clock.boot_ns()
             if self._terminated:
                 self._terminated = False
                 supervisor.terminate(now_ns)
             supervisor.step(now_ns)
-            if now_ns >= status_ns:
+            if now_ns >= status_ns or supervisor.ended:
                 status_ns = now_ns + STATUS_EVERY_NS
                 write_status(self._config.run, as_object(supervisor.status(), now_ns))
 
-    def refuse(self, error: TemoinError) -> None:
-        """Tell the officer that this camera does not record; the light goes dark by itself."""
-        self._devices.panel.show(panel(Activity.REFUSING, frozenset()), DARK_AFTER_NS)
-        self._devices.panel.play(cue(Moment.REFUSED))
-        why = Unavailable("start_failed", {"problem": str(error)})
-        write_status(self._config.run, {"activity": Activity.REFUSING.value, "unavailable": why.values})
+    def _check_film(self) -> None:
+        """A film that the simulated board cannot play is a mistake of who configured it, not a camera that fails."""
+        if self._filming or self._devices.camera.alive():
+            return
+        said = self._messages.last_line()
+        if said:
+            raise CaptureError("", said.removeprefix("capture: "))
 
     def close(self) -> None:
         """End the loops in order: what was ordered is durable, nothing captured stays in memory."""
@@ -167,17 +205,6 @@ class Agent:
         if self._journal is not None:
             self._journal.close()
         self._devices.close()
-
-    def _open_disk(self) -> SimDisk:
-        data = self._config.data
-        try:
-            data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(str(data), error.strerror or str(error), "give a data folder on a card") from None
-        disk = SimDisk(data, observe=self._stall)
-        disk.lock()
-        self._disk = disk
-        return disk
 
     def _keep_time(self, found: LastFile | None, policy: Policy) -> TimeKeeper:
         last_utc_ms = None if found is None else found.state.last_utc_ms
@@ -218,13 +245,13 @@ class Agent:
     def _make_supervisor(
         self, policy: Policy, keeper: TimeKeeper, intake: Intake, journal: Journal, recovery: RecoveryReport
     ) -> Supervisor:
-        levels = self._board.battery
         devices = self._devices
         resume = recovery.resume
         return Supervisor(
-            Rules(policy.sound, policy.prerecord_sound, levels.warn_percent, levels.cut_off_percent),
+            Rules(policy.sound, policy.prerecord_sound, self._board.battery),
             devices.panel,
             devices.camera,
+            self._messages.last_line,
             intake.sound,
             lambda: keeper.stamp().source,
             Button(devices.pressed, devices.clock.boot_ns()),
@@ -237,7 +264,7 @@ class Agent:
         settings = Settings(recipients, policy.hash_hex, policy.prerecord_ms, self._source)
         parts = Parts(journal, disk, ring, SealBuffer(), os.urandom, settings)
         needed = reserve_bytes(policy.prerecord_ms, self._board.video.max_bit_rate_bps)
-        return Recorder(parts, max(needed, self._board.storage.reserve_mib * 1024 * 1024), self._reported)
+        return Recorder(parts, max(needed, self._board.storage.reserve_mib * 1024 * 1024), self._post)
 
     def _start_loops(self, intake: Intake, recorder: Recorder, supervisor: Supervisor) -> None:
         def take_in() -> bool:
@@ -262,25 +289,22 @@ class Agent:
 
     def _heard(self, report: IntakeReport) -> None:
         """From the intake loop: for the main loop, and the writer has something to do."""
+        self._filming = self._filming or isinstance(report, InitSeen)
         if self._supervisor is not None:
-            self._supervisor.news.post(report, control=not isinstance(report, Captured))
+            self._supervisor.news.post(report, leaving=FOR_REPORTS)
             self._supervisor.orders.nudge()
 
-    def _reported(self, report: Report) -> None:
+    def _post(self, news: Report | BoardEvent) -> None:
+        """From the writer and the board."""
         if self._supervisor is not None:
-            self._supervisor.news.post(report, control=True)
-
-    def _post(self, event: BoardEvent) -> None:
-        if self._supervisor is not None:
-            self._supervisor.news.post(event, control=True)
+            self._supervisor.news.post(news)
 
     def _terminate(self, number: int, frame: object) -> None:
         self._terminated = True  # a handler runs between any two lines: nothing that takes a lock
 
     def _power_cut(self) -> None:
         """The simulated board has no power any more: what was not durable is gone, and so are we, at once."""
-        if self._disk is not None:
-            self._disk.power_cut(lambda most: secrets.randbelow(most + 1))
+        self._disk.power_cut(secrets.randbelow)
         os._exit(POWER_CUT_EXIT)
 
 
@@ -315,7 +339,3 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_LONG_LINE_BYTES)
     except OSError as error:
         raise ConfigError(str(path), error.strerror or str(error), "enrol the camera again") from None
-
-
-if __name__ == "__main__":
-    sys.exit(run("temoin", lambda: run_camera(Path(sys.argv[1]))))

@@ -1,8 +1,9 @@
 """The intake loop: the capture process's socket into the ring.
 
 Guarantees: never touches the disk or the journal and never blocks; payload is received straight into the ring's arena.
-A frame that breaks the protocol closes the connection and is reported once. Capture's liveness is measured here.
-Assumes: `step` is called by one thread, when `wait` returns or a deadline passes.
+A frame that breaks the protocol, or that says a time that cannot be, closes the connection and is reported once: the
+ring's fragments follow each other in time, whatever capture sends. Footage goes by age also when nothing comes.
+Assumes: `step` is called by one thread, when `wait` returns.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 
 from agent.errors import FormatError, PipeError
 from agent.formats import mp4, pipe
-from agent.model import FragmentInfo
+from agent.model import NS_PER_S, FragmentInfo
 from agent.ring import Ring
+from agent.terminal import printable
 
 DISCARD_BYTES = 65_536
+MAX_AHEAD_NS = NS_PER_S  # a fragment is sent when its last frame is there; capture reads the same clock
 MAX_READS_A_STEP = 256  # of at most one socket buffer each: a flood cannot keep the loop from its other duties
 
 
@@ -38,7 +41,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class CaptureGone:
-    """The connection ended: by the other side, or because it broke the protocol (`violation`)."""
+    """The connection ended: by the other side, or because it broke the protocol (`violation`, printable)."""
 
     violation: str | None
 
@@ -47,10 +50,17 @@ IntakeReport = InitSeen | Captured | CaptureGone
 
 
 class Intake:
-    """Owns the (non-blocking) listening socket and at most one connection; a newer connection replaces an older one."""
+    """Owns the (non-blocking) listening socket and at most one connection.
 
-    def __init__(self, listener: socket.socket, ring: Ring, report: Callable[[IntakeReport], None]) -> None:
+    A newer connection replaces an older one: a process started after a kill may connect before the killed one's end is
+    read.
+    """
+
+    def __init__(
+        self, listener: socket.socket, ring: Ring, report: Callable[[IntakeReport], None], boot_ns: Callable[[], int]
+    ) -> None:
         self._ring = ring
+        self._boot_ns = boot_ns
         self._report = report
         self._listener = listener
         self._connection: socket.socket | None = None
@@ -64,6 +74,7 @@ class Intake:
         self._filled = 0
         self._left = pipe.HEADER_BYTES
         self._kept = False
+        self._end_ns = 0  # of the newest fragment, of whichever capture process
 
     def wait(self, timeout_s: float) -> None:
         """Until there is something to read, at most `timeout_s`."""
@@ -71,7 +82,8 @@ class Intake:
         select.select(readers, [], [], timeout_s)
 
     def step(self) -> None:
-        """Take what is there."""
+        """Take what is there, and let go what is too old."""
+        self._ring.expire(self._boot_ns())
         self._accept()
         self._send_sound()
         try:
@@ -97,8 +109,7 @@ class Intake:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError):
             return
-        if self._connection is not None:
-            self._disconnect("another capture process connected")
+        self._drop()
         connection.setblocking(False)
         self._connection = connection
         self._init = None
@@ -120,8 +131,8 @@ class Intake:
             count = self._connection.recv_into(self._target[self._filled : self._filled + self._wanted()])
         except (BlockingIOError, InterruptedError):
             return False
-        except OSError as error:
-            self._disconnect(str(error))
+        except OSError:  # killed with our command unread: the connection is reset
+            self._disconnect(None)
             return False
         if count == 0:
             self._disconnect(None)
@@ -156,10 +167,12 @@ class Intake:
         self._frame = frame
         self._filled = 0
         self._left = frame.length
-        self._kept = True
         if isinstance(frame, pipe.InitHeader):
             self._target = memoryview(bytearray(mp4.padded_length(frame.length)))
             return
+        if self._init is None:
+            raise PipeError("kind", "a fragment before any init", "restart capture")
+        self._check_times(frame)
         slot = self._ring.reserve(mp4.padded_length(frame.length))
         self._kept = slot is not None
         self._target = self._discard if slot is None else slot
@@ -169,20 +182,37 @@ class Intake:
             self._init = mp4.parse_init(self._target[: frame.length])
             mp4.pad_in_place(self._target, frame.length)
             self._report(InitSeen(self._ring.set_init(bytes(self._target))))
-        elif self._kept:
-            if self._init is None:
-                raise PipeError("kind", "a fragment before any init", "restart capture")
-            mp4.parse_fragment(self._target[: frame.length], self._init)
+            return
+        if self._kept:
+            assert self._init is not None
+            self._check_fragment(frame, self._init)
             mp4.pad_in_place(self._target, frame.length)
+            self._kept = False
             self._report(Captured(self._ring.publish(frame.t0_ns, frame.dur_ns, frame.frames, frame.sound)))
         else:
             self._ring.dropped(frame.t0_ns, frame.t0_ns + frame.dur_ns)
+        self._end_ns = frame.t0_ns + frame.dur_ns
+
+    def _check_fragment(self, frame: pipe.FragmentHeader, init: mp4.Init) -> None:
+        runs = mp4.parse_fragment(self._target[: frame.length], init)
+        frames = sum(len(run.samples) for run in runs if run.track_id == init.video.track_id)
+        if frames != frame.frames:
+            raise PipeError("frames", f"{frame.frames} announced, {frames} found", "restart capture")
+
+    def _check_times(self, frame: pipe.FragmentHeader) -> None:
+        if frame.t0_ns < self._end_ns - frame.dur_ns // frame.frames:
+            raise PipeError("t0_ns", "before the end of the fragment before it", "restart capture")
+        if frame.t0_ns + frame.dur_ns > self._boot_ns() + MAX_AHEAD_NS:
+            raise PipeError("dur_ns", "ends in the future", "restart capture")
 
     def _disconnect(self, violation: str | None) -> None:
+        self._drop()
+        self._report(CaptureGone(None if violation is None else printable(violation)))
+
+    def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        if isinstance(self._frame, pipe.FragmentHeader) and self._kept:
+        if self._kept:
             self._ring.abandon()
         self._begin_header()
-        self._report(CaptureGone(violation))

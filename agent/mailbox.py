@@ -1,7 +1,7 @@
 """The bounded queues that join the loops.
 
-Guarantees: `post` never blocks and never raises; control items find the slots reserved for them when ordinary ones have
-filled the rest. A refused item is the poster's to report (an `alert`): nothing is dropped in silence.
+Guarantees: `post` never blocks and never raises; who posts leaves slots to what matters more. What found no slot is
+counted in `refused`, for the taker's owner to report (an `alert`): nothing is dropped in silence.
 """
 
 from __future__ import annotations
@@ -14,24 +14,36 @@ Item = TypeVar("Item")
 
 
 class Mailbox(Generic[Item]):
-    """Many posters, one taker. `capacity` items, of which `reserved` only for control items."""
+    """Many posters, one taker, `capacity` items."""
 
-    def __init__(self, capacity: int, reserved: int) -> None:
-        assert 0 < reserved < capacity
+    def __init__(self, capacity: int) -> None:
+        assert capacity > 0
         self._capacity = capacity
-        self._open_to_all = capacity - reserved
         self._items: deque[Item] = deque()
         self._lock = threading.Lock()
         self._filled = threading.Event()
+        self._refused = 0
 
-    def post(self, item: Item, *, control: bool = False) -> bool:
-        """True if the item is in the queue; False if there is no slot for it."""
+    def post(self, item: Item, *, leaving: int = 0) -> bool:
+        """True if the item is in the queue; False if it would leave fewer than `leaving` slots."""
         with self._lock:
-            if len(self._items) >= (self._capacity if control else self._open_to_all):
+            if self._capacity - len(self._items) <= leaving:
+                self._refused += 1
                 return False
             self._items.append(item)
         self._filled.set()
         return True
+
+    def has_room(self, leaving: int = 0) -> bool:
+        """Whether such a `post` would find a slot. Certain only for the one poster of a queue that has one."""
+        with self._lock:
+            return self._capacity - len(self._items) > leaving
+
+    @property
+    def refused(self) -> int:
+        """How many items found no slot so far."""
+        with self._lock:
+            return self._refused
 
     def take(self) -> list[Item]:
         """All items, oldest first."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.formats.canonical import Object
-from agent.model import NoticeState, StopCause, Unavailable
+from agent.model import GapCause, NoticeState, StopCause, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A press: record from press - pre-record. `short_reason` says why there may be less, such as `docked`."""
+    """A press: record from press - pre-record on."""
 
     press_ns: int
-    short_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,9 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class CutShort:
-    """Capture is gone: nothing more will come, end a stop that still waits for its last fragment."""
+    """Nothing more will come: end a stop that still waits for its last fragment with what the ring holds."""
+
+    why: GapCause
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,9 @@ class Durable:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The recording is complete on the card."""
+    """The recording is complete on the card; `rec` is None when it ended before anything of it was durable."""
 
-    rec: str
+    rec: str | None
     cause: StopCause
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from agent.errors import DiskError, StoreError, TemoinError
 from agent.formats.canonical import Value
-from agent.model import GapCause, StopCause, Unavailable
+from agent.model import StopCause, Unavailable
 from agent.orders import (
     CheckRoom,
     CutShort,
@@ -29,9 +29,12 @@ from agent.orders import (
     Stop,
     Stopped,
 )
-from agent.recording import Parts, Recording
-from agent.store.space import room
+from agent.recording import GROUP_BYTES, Parts, Recording
+from agent.store.space import closing_bytes, room
 from agent.store.state import OpenRecording
+
+ENDING_BYTES = closing_bytes() + 2 * GROUP_BYTES
+"""With less than this left a recording is ended in order: one more group, its padding, and the closing."""
 
 
 class Recorder:
@@ -42,7 +45,6 @@ class Recorder:
         self._reserve_bytes = reserve_bytes
         self._report = report
         self._recording: Recording | None = None
-        self._start: Start | None = None
         self._waiting: list[Mark | Notice] = []
         self._next_serial = 0
         self._failed = False
@@ -64,21 +66,27 @@ class Recorder:
             return False
 
     def _handle(self, order: Order) -> None:
-        if isinstance(order, Note):
-            self._parts.journal.append(order.kind, order.body)
-            self._parts.journal.commit()
-        elif isinstance(order, Start):
-            self._begin(order)
-        elif isinstance(order, Stop):
-            self._stop(order)
-        elif isinstance(order, CutShort):
-            self._cut_short()
-        elif isinstance(order, CheckRoom):
-            self._report(Room(room(self._parts.disk, self._reserve_bytes)))
-        elif self._recording is not None and self._recording.started:
-            self._sign(order, self._recording.rec)
-        elif self._recording is not None or self._start is not None:
-            self._waiting.append(order)  # its recording has no name before the first fragment is durable
+        match order:
+            case Note():
+                self._parts.journal.append(order.kind, order.body)
+                self._parts.journal.commit()
+            case Start():
+                self._begin(order)
+            case CheckRoom():
+                self._report(Room(room(self._parts.disk, self._reserve_bytes)))
+            case _ if self._recording is not None:
+                self._handle_within(order, self._recording)
+
+    def _handle_within(self, order: Stop | CutShort | Mark | Notice, recording: Recording) -> None:
+        match order:
+            case Stop():
+                recording.stop(order.cause, order.press_ns, order.until_ns)
+            case CutShort():
+                recording.cut_short(order.why)
+            case Mark() | Notice() if recording.started:
+                self._sign(order, recording.rec)
+            case Mark() | Notice():
+                self._waiting.append(order)  # its recording has no name before the first fragment is durable
 
     def _sign(self, order: Mark | Notice, rec: str) -> None:
         body: dict[str, Value] = {"rec": rec, "press_ns": str(order.press_ns)}
@@ -90,60 +98,51 @@ class Recorder:
         self._report(Marked(None if isinstance(order, Mark) else order.state))
 
     def _begin(self, order: Start) -> None:
-        if self._recording is not None or self._start is not None:
-            return
+        assert self._recording is None, "the one before has not stopped"
         refusal = room(self._parts.disk, self._reserve_bytes)
         if refusal is None:
-            self._start = order
-            return
+            self._recording = Recording.begin(self._parts, order, self._next_serial)
+        else:
+            self._refuse(refusal)
+
+    def _refuse(self, refusal: Unavailable) -> None:
         values: dict[str, Value] = dict(refusal.values)
         self._parts.journal.append("refused", {"cause": refusal.cause, "values": values, "remedy": "dock_camera"})
         self._parts.journal.commit()
         self._report(Refused(refusal))
 
-    def _stop(self, order: Stop) -> None:
-        if self._recording is not None:
-            self._recording.stop(order.cause, order.press_ns, order.until_ns)
-
-    def _cut_short(self) -> None:
-        if self._recording is None:
-            return
-        self._recording.gap(GapCause.CAPTURE_RESTART)
-        if self._recording.until_ns is not None:
-            self._end(self._recording.finish())
-
     def _advance(self) -> bool:
-        if self._start is not None and self._recording is None:
-            self._recording = Recording.begin(self._parts, self._start, self._next_serial)
-        if self._recording is None:
+        recording = self._recording
+        if recording is None:
             return False
-        if self._parts.ring.take_drops():
-            self._recording.gap(GapCause.OVERRUN)
-        progress = self._recording.advance()
-        self._next_serial = self._recording.next_serial
+        full = room(self._parts.disk, ENDING_BYTES) if recording.started else None
+        if full is not None and full.cause == "card_full":
+            recording.stop(StopCause.CARD, None, 0)
+            self._end(recording.finish())
+            self._refuse(full)
+            return True
+        progress = recording.advance()
+        self._next_serial = recording.next_serial
         if isinstance(progress, Stopped):
             self._end(progress)
         elif isinstance(progress, Durable):
-            self._start = None
             self._report(progress)
             waiting, self._waiting = self._waiting, []
             for order in waiting:
                 self._sign(order, progress.rec)
         return progress is not None
 
-    def _end(self, stopped: Stopped | None) -> None:
+    def _end(self, stopped: Stopped) -> None:
         self._recording = None
-        self._start = None
         self._waiting = []
-        if stopped is not None:
-            self._report(stopped)
+        self._report(stopped)
 
     def _fail(self, error: TemoinError) -> None:
         """The card does not take it: end what can be ended, and say so. What is durable stays as it is."""
         recording, self._recording = self._recording, None
-        if recording is not None and not isinstance(error, StoreError):
+        self._failed = True
+        if recording is not None and recording.started and isinstance(error, DiskError):
             recording.stop(StopCause.CARD, None, 0)
             with contextlib.suppress(TemoinError):  # the journal is gone as well: the next start finds what is there
                 self._end(recording.finish())
-        self._failed = True
         self._report(Failed(Unavailable("card_unwritable", {"file": error.where, "problem": error.problem})))

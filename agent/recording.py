@@ -20,7 +20,7 @@ from agent.ports import Disk, Random
 from agent.ring import Held, Ring
 from agent.store.check import recover_segment, set_aside
 from agent.store.journal import Journal
-from agent.store.segments import SealBuffer, SegmentWriter, segment_path
+from agent.store.segments import MAX_SEGMENT_NS, SealBuffer, SegmentWriter, segment_path
 from agent.store.state import OpenRecording
 
 GROUP_BYTES = 4 * 1024 * 1024  # what shares one pair of fsyncs while the drain catches up with live
@@ -57,7 +57,7 @@ class Recording:
         self._press_ns = press_ns
         self._start = start  # until the first commit: what recording.start will say
         self.next_serial = next_serial
-        self.until_ns: int | None = None
+        self._until_ns: int | None = None
         self._stop: tuple[StopCause, int | None] | None = None
         self._segment: SegmentWriter | None = None
         self._path = ""
@@ -68,26 +68,23 @@ class Recording:
         self._plain_bytes = 0
         self._index: list[mp4.IndexEntry] = []
         self._previous: FragmentInfo | None = None
-        self._gap_from_ns: int | None = None
-        self._gap_cause = GapCause.CAPTURE_LATE
+        self._resumed_from_ns: int | None = None
+        self._cut_short: GapCause | None = None
         self._failures = 0
         self.rec = "" if start is not None else self._open_state().rec
 
     @classmethod
-    def begin(cls, parts: Parts, start: Start, serial_at_least: int) -> Recording | None:
-        """From the oldest fragment that ends after press - pre-record and that no earlier recording holds; None if
-        there is none in the ring yet."""
-        from_ns = start.press_ns - parts.settings.prerecord_ms * NS_PER_MS
-        serial = parts.ring.first_after(from_ns, serial_at_least)
-        return None if serial is None else cls(parts, start.press_ns, serial, start)
+    def begin(cls, parts: Parts, start: Start, serial_at_least: int) -> Recording:
+        """From the oldest fragment that ends after press - pre-record and that no earlier recording holds, as soon as
+        there is one."""
+        return cls(parts, start.press_ns, serial_at_least, start)
 
     @classmethod
     def resume(cls, parts: Parts, found: OpenRecording) -> Recording:
         """After a crash of the agent in the same boot: a new segment, and a gap from what was durable to what comes."""
         recording = cls(parts, found.press_ns, 0, None)
         recording._segment_number = found.segments
-        recording._gap_from_ns = found.end_ns
-        recording._gap_cause = GapCause.AGENT_RESTART
+        recording._resumed_from_ns = found.end_ns
         return recording
 
     @property
@@ -96,15 +93,15 @@ class Recording:
         return self._start is None
 
     def stop(self, cause: StopCause, press_ns: int | None, until_ns: int) -> None:
-        """The fragment that holds `until_ns` is the last one."""
+        """The fragment that holds `until_ns` is the last one. The first stop counts."""
         if self._stop is None:
             self._stop = (cause, press_ns)
-            self.until_ns = until_ns
+            self._until_ns = until_ns
 
-    def gap(self, cause: GapCause) -> None:
-        """Say why the next discontinuity will be there."""
-        if self._gap_cause is not GapCause.AGENT_RESTART:
-            self._gap_cause = cause
+    def cut_short(self, why: GapCause) -> None:
+        """Nothing more will come: a stop that waits for its last fragment ends with what the ring holds."""
+        if self._until_ns is not None:
+            self._cut_short = why
 
     def advance(self) -> Durable | Stopped | None:
         """Make the next group durable, or finish; None when there is nothing to do yet. Raises DiskError when the card
@@ -113,61 +110,88 @@ class Recording:
             return self.finish()
         group = self._gather()
         if not group:
-            return None
+            return None if self._cut_short is None else self.finish()
         try:
             self._write(group)
         except DiskError as error:
+            self._failures += 1
             self._give_up_segment(error)
+            if self._failures >= MAX_TRIES:
+                raise
             return None
         finally:
             for held in group:
                 held.release()
         return Durable(self.rec, group[-1].info.end_ns)
 
-    def finish(self) -> Stopped | None:
-        """Seal and stop with what is durable. None when nothing ever was: then there is no recording."""
-        if not self.started:
-            return None
+    def finish(self) -> Stopped:
+        """Seal and stop with what is durable. When nothing ever was there is no recording: the press was refused."""
         cause, press_ns = self._stop or (StopCause.SHUTDOWN, None)
+        journal = self._parts.journal
+        if not self.started:
+            values: dict[str, Value] = {"press_ns": str(self._press_ns)}
+            journal.append("refused", {"cause": "no_footage", "values": values, "remedy": "check_camera"})
+            journal.commit()
+            return Stopped(None, cause)
         try:
             self._seal()
         except DiskError as error:
             self._give_up_segment(error)
+        self._append_last_gap()
         found = self._open_state()
-        duration_ms = (found.end_ns - found.first_ns) // NS_PER_MS
         self._append(
             "recording.stop",
             cause=cause.value,
             press_ns=None if press_ns is None else str(press_ns),
             fragments=found.fragments,
-            duration_ms=duration_ms,
+            duration_ms=found.duration_ms,
         )
-        self._parts.journal.commit()
+        journal.commit()
         return Stopped(self.rec, cause)
 
     def _complete(self) -> bool:
-        return self.until_ns is not None and self._previous is not None and self._previous.end_ns > self.until_ns
+        end_ns = self._end_ns()
+        return self._until_ns is not None and end_ns is not None and end_ns > self._until_ns
+
+    def _end_ns(self) -> int | None:
+        """Where the footage that is durable ends."""
+        return self._resumed_from_ns if self._previous is None else self._previous.end_ns
 
     def _gather(self) -> list[Held]:
         """Fragments for one pair of fsyncs: the first one alone, then up to GROUP_BYTES of one segment."""
         group: list[Held] = []
         length = duration_ns = 0
-        serial = self.next_serial
-        while (held := self._parts.ring.hold(serial)) is not None:
+        serial = self._next_in_ring()
+        while serial is not None and (held := self._parts.ring.hold(serial)) is not None:
             info = held.info
             length += info.length
             duration_ns += info.dur_ns
-            if group and not self._joins(group, info, length, duration_ns):
+            if self._is_too_late(info) or (group and not self._joins(group, info, length, duration_ns)):
                 held.release()
                 break
             group.append(held)
             serial = info.serial + 1
-            if not self.started or (self.until_ns is not None and info.end_ns > self.until_ns):
+            if not self.started or (self._until_ns is not None and info.end_ns > self._until_ns):
                 break
         return group
 
+    def _next_in_ring(self) -> int | None:
+        if self.started:
+            return self.next_serial
+        from_ns = self._press_ns - self._parts.settings.prerecord_ms * NS_PER_MS
+        return self._parts.ring.first_after(from_ns, self.next_serial)
+
+    def _is_too_late(self, info: FragmentInfo) -> bool:
+        """It begins after the moment that the last fragment holds: that one was lost, and this one is not wanted."""
+        if self._until_ns is None or info.t0_ns <= self._until_ns:
+            return False
+        if self._cut_short is None:
+            self._cut_short = self._cause_before(info)
+        return True
+
     def _joins(self, group: Sequence[Held], info: FragmentInfo, length: int, duration_ns: int) -> bool:
-        if length > GROUP_BYTES or info.epoch != group[0].info.epoch:
+        """Whether the group stays within its size and within one segment, be it the open one or a new one."""
+        if length > GROUP_BYTES or duration_ns > MAX_SEGMENT_NS or info.epoch != group[0].info.epoch:
             return False
         return not (self._segment is not None and self._segment.full(length, duration_ns))
 
@@ -209,11 +233,12 @@ class Recording:
         return self._segment
 
     def _append_start(self, first: FragmentInfo) -> None:
-        if self._start is None:
+        if self.started:
             return
         settings = self._parts.settings
         got_ms = max(0, self._press_ns - first.t0_ns) // NS_PER_MS
-        short = self._start.short_reason or "capture_started_later"
+        follows = 0 < self.next_serial == first.serial
+        short = "earlier_recording" if follows else "capture_started_later"
         self._append(
             "recording.start",
             cause="press",
@@ -242,14 +267,25 @@ class Recording:
 
     def _append_gap(self, info: FragmentInfo) -> None:
         """A gap entry unless the fragment begins within one frame of where the previous one ended."""
-        end_ns = self._gap_from_ns if self._previous is None else self._previous.end_ns
-        if end_ns is None or abs(info.t0_ns - end_ns) <= info.dur_ns // info.frames:
-            return
-        cause = self._gap_cause
-        if self._previous is not None and cause is GapCause.CAPTURE_LATE and info.epoch != self._previous.epoch:
-            cause = GapCause.CAPTURE_RESTART
-        self._append("gap", from_ns=str(end_ns), to_ns=str(info.t0_ns), cause=cause.value)
-        self._gap_cause = GapCause.CAPTURE_LATE
+        end_ns = self._end_ns()
+        if end_ns is not None and abs(info.t0_ns - end_ns) > info.dur_ns // info.frames:
+            self._append("gap", from_ns=str(end_ns), to_ns=str(info.t0_ns), cause=self._cause_before(info).value)
+
+    def _append_last_gap(self) -> None:
+        """What is missing between the last fragment and the moment that it should have held."""
+        end_ns, until_ns = self._end_ns(), self._until_ns
+        if end_ns is not None and until_ns is not None and end_ns < until_ns:
+            cause = self._cut_short or GapCause.OVERRUN
+            self._append("gap", from_ns=str(end_ns), to_ns=str(until_ns), cause=cause.value)
+
+    def _cause_before(self, info: FragmentInfo) -> GapCause:
+        """Why there is a hole before this fragment. The ring counts what it had to drop."""
+        before = self._previous
+        if before is None:
+            return GapCause.AGENT_RESTART
+        if info.epoch != before.epoch:
+            return GapCause.CAPTURE_RESTART
+        return GapCause.CAPTURE_LATE if info.serial == before.serial + 1 else GapCause.OVERRUN
 
     def _append_fragment(self, held: Held, off: int, length: int, plain: str, blob: str) -> None:
         info = held.info
@@ -287,10 +323,7 @@ class Recording:
         )
 
     def _give_up_segment(self, error: DiskError) -> None:
-        """The file is lost to its writer: say so, and try the same fragments in a new one."""
-        self._failures += 1
-        if self._failures >= MAX_TRIES:
-            raise error
+        """The file is lost to its writer: account for it, so that the same fragments can go into a new one."""
         lost, self._segment = self._segment, None
         if lost is not None:
             lost.abandon()

@@ -1,8 +1,8 @@
 """The main loop: button, panel, activity and conditions, the camera's restart ladder, status. It never waits.
 
 Guarantees: every accepted press is answered in the step that sees it; nothing is shown as recorded before the writer
-has said that it is durable; an order that finds no slot is an `alert`, never a wait. The activity changes only through
-agent/states.py. Assumes: `step` is called whenever something was posted, and at least every TICK_NS.
+has said that it is durable; an order or news that finds no slot is an `alert`, never a wait. The activity changes only
+through agent/states.py. Assumes: `step` is called whenever something was posted, and at least every TICK_NS.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent import orders
+from agent.battery import BatteryWatch
 from agent.button import Button, DoubleTap, Gesture, Hold, Press, Stuck, Tap
+from agent.config import BatteryLevels
 from agent.formats.canonical import Value
 from agent.intake import Captured, CaptureGone, InitSeen, IntakeReport
-from agent.ladder import RestartLadder, Rung
+from agent.ladder import CameraWatch
 from agent.mailbox import Mailbox
 from agent.model import (
     DARK,
@@ -25,6 +28,7 @@ from agent.model import (
     ButtonEdge,
     Condition,
     Contact,
+    GapCause,
     Light,
     NoticeState,
     OutputFailed,
@@ -33,34 +37,20 @@ from agent.model import (
     TimeSource,
     Unavailable,
 )
-from agent.orders import (
-    CheckRoom,
-    CutShort,
-    Durable,
-    Failed,
-    Mark,
-    Marked,
-    Note,
-    Notice,
-    Order,
-    Refused,
-    Report,
-    Room,
-    Start,
-    Stop,
-    Stopped,
-)
 from agent.ports import Camera, Panel
 from agent.states import Event, Moment, RecordingLight, cue, moment, next_activity, shown
+from agent.status import Status
 
 TICK_NS = 50 * NS_PER_MS
 SHOW_AGAIN_NS = NS_PER_S  # well within the 3 s after which a light that nobody shows goes dark
 CHECK_ROOM_NS = 10 * NS_PER_S
 STOP_WITHIN_NS = 3 * NS_PER_S  # a stop waits so long for the fragment that holds its moment
-ORDERS, ORDERS_RESERVED = 64, 16
-NEWS, NEWS_RESERVED = 512, 64
+ORDERS = 64
+FOR_CONTROL, FOR_ENDS = 16, 8  # slots that notes leave to marks, and marks to start, stop and shutdown
+NEWS = 512
+FOR_REPORTS = 64  # slots that capture leaves to writer and board
 
-News = BoardEvent | Report | IntakeReport
+News = BoardEvent | orders.Report | IntakeReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,50 +59,36 @@ class Rules:
 
     sound: bool
     prerecord_sound: bool
-    warn_percent: tuple[int, ...]
-    cut_off_percent: int
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What `temoin status` shows; times on the boot clock."""
-
-    activity: Activity
-    conditions: frozenset[Condition]
-    light: Light
-    recording: str | None
-    press_ns: int | None
-    durable_end_ns: int | None
-    captured_end_ns: int | None
-    notice: NoticeState
-    battery_percent: int | None
-    unavailable: Unavailable | None
+    battery: BatteryLevels
 
 
 class Supervisor:
-    """Owns the activity. What recovery found: `interrupted`; `resuming`, id and press of a recording that goes on."""
+    """Owns the activity. `camera_said` gives the last words of the capture process, to say why it failed.
+
+    What recovery found: `interrupted`; `resuming`, id and press of a recording that goes on.
+    """
 
     def __init__(
         self,
         rules: Rules,
         panel: Panel,
         camera: Camera,
+        camera_said: Callable[[], str],
         want_sound: Callable[[bool], None],
         time_source: Callable[[], TimeSource],
         button: Button,
         interrupted: bool,
         resuming: tuple[str, int] | None,
     ) -> None:
-        self.news: Mailbox[News] = Mailbox(NEWS, NEWS_RESERVED)
-        self.orders: Mailbox[Order] = Mailbox(ORDERS, ORDERS_RESERVED)
+        self.news: Mailbox[News] = Mailbox(NEWS)
+        self.orders: Mailbox[orders.Order] = Mailbox(ORDERS)
         self.ended = False
         self._rules = rules
         self._panel = panel
-        self._camera = camera
+        self._camera = CameraWatch(camera, camera_said, self._alert)
         self._want_sound = want_sound
         self._time_source = time_source
         self._button = button
-        self._ladder = RestartLadder()
         self._activity = Activity.BOOTING
         self._interrupted = interrupted
         self._recording: RecordingLight | None = None
@@ -127,8 +103,9 @@ class Supervisor:
         self._notice = NoticeState.UNKNOWN
         self._heard = True
         self._late = False
-        self._battery_percent: int | None = None
-        self._warned_percent = 101
+        self._battery = BatteryWatch(rules.battery)
+        self._lost = 0
+        self._failed_outputs: set[str] = set()
         self._unavailable: Unavailable | None = None
         self._shown: Light | None = None
         self._show_next_ns = 0
@@ -143,8 +120,7 @@ class Supervisor:
             self._recording = RecordingLight(self._captured_end_ns)
             self._event(Event.RESUME, now_ns)
         self._wire_sound()
-        self._camera.start()
-        self._ladder.started(now_ns)
+        self._camera.start(now_ns)
         self._show(now_ns)
 
     def terminate(self, now_ns: int) -> None:
@@ -158,8 +134,10 @@ class Supervisor:
         while gestures := self._button.step(now_ns):
             for gesture in gestures:
                 self._gesture(gesture, now_ns)
-        self._climb(now_ns)
+        if self._camera.step(now_ns):
+            self._cut_short(GapCause.CAPTURE_RESTART)
         self._due(now_ns)
+        self._tell_lost()
         self._show(now_ns)
 
     def status(self) -> Status:
@@ -173,8 +151,9 @@ class Supervisor:
             self._durable_end_ns,
             self._captured_end_ns,
             self._notice,
-            self._battery_percent,
+            self._battery.percent,
             self._unavailable,
+            self._camera.said,
         )
 
     # What was posted.
@@ -185,37 +164,39 @@ class Supervisor:
                 self._button.edge(item.pressed, item.at_ns)
             case Captured():
                 self._captured(item, now_ns)
-            case Durable():
+            case orders.Durable():
                 self._durable(item, now_ns)
             case InitSeen():
+                self._camera.connected()
                 self._event(Event.INIT, now_ns)
             case CaptureGone():
-                self._capture_gone(item, now_ns)
-            case Stopped():
+                self._camera.gone(item.violation, now_ns)
+                self._cut_short(GapCause.CAPTURE_RESTART)
+            case orders.Stopped():
                 self._stopped(now_ns)
-            case Marked():
+            case orders.Marked():
                 self._marked(item)
-            case Refused() | Failed():
+            case orders.Refused() | orders.Failed():
                 self._refused(item, now_ns)
-            case Room():
+            case orders.Room():
                 self._room(item, now_ns)
             case BatteryChanged():
-                self._battery(item, now_ns)
+                self._battery_changed(item, now_ns)
             case SwitchOff():
                 self._end(Event.SWITCH_OFF, "switched_off", now_ns)
             case OutputFailed():
-                self._alert("output_failed", {"output": item.output}, "check_panel")
+                self._output_failed(item.output)
             case Contact():
                 pass  # turns the radio on, nothing else: docking is an authenticated session
 
     def _captured(self, item: Captured, now_ns: int) -> None:
-        self._ladder.delivered(now_ns)
+        self._camera.delivered(now_ns)
         self._captured_end_ns = item.info.end_ns
         self._heard = item.info.sound
         if self._recording is not None:
             self._recording.on_captured(item.info.end_ns, now_ns)
 
-    def _durable(self, item: Durable, now_ns: int) -> None:
+    def _durable(self, item: orders.Durable, now_ns: int) -> None:
         if self._recording is None:
             return
         self._rec = item.rec
@@ -225,59 +206,60 @@ class Supervisor:
         self._event(Event.DURABLE, now_ns)
         self._show_next_ns = now_ns  # red is re-armed by each durable fragment
 
-    def _capture_gone(self, item: CaptureGone, now_ns: int) -> None:
-        if item.violation is not None:
-            self._alert("capture_violation", {"problem": item.violation[:200]}, "restart_capture")
-        self._ladder.gone(now_ns)
-        self._order(CutShort())
-
     def _stopped(self, now_ns: int) -> None:
+        self._event(Event.STOPPED, now_ns)
+        self._forget_recording()
+        kept_ns, self._kept_press_ns = self._kept_press_ns, None
+        if self._ending is not None:
+            self._end(self._ending, self._end_cause, now_ns)
+        elif kept_ns is not None:
+            self._press(kept_ns, now_ns, claimed=True)
+
+    def _forget_recording(self) -> None:
         self._recording = None
         self._rec = None
         self._stop_by_ns = None
         self._notice = NoticeState.UNKNOWN
-        self._event(Event.STOPPED, now_ns)
         self._wire_sound()
-        if self._ending is not None:
-            self._end(self._ending, self._end_cause, now_ns)
-        elif self._kept_press_ns is not None:
-            self._press(self._kept_press_ns, now_ns)
-        self._kept_press_ns = None
 
-    def _marked(self, item: Marked) -> None:
+    def _marked(self, item: orders.Marked) -> None:
         told = {None: Moment.MARKED, NoticeState.ANNOUNCED: Moment.ANNOUNCED}
         self._panel.play(cue(told.get(item.notice, Moment.IMPOSSIBLE)))
 
-    def _refused(self, item: Refused | Failed, now_ns: int) -> None:
+    def _refused(self, item: orders.Refused | orders.Failed, now_ns: int) -> None:
         self._unavailable = item.why
-        arming = self._rec is None and self._recording is not None
-        if not arming and isinstance(item, Failed) and self._recording is not None:
-            self._stopped(now_ns)
-        self._recording = None
-        self._event(Event.START_FAILED if arming else Event.UNAVAILABLE, now_ns)
-        self._wire_sound()
+        self._kept_press_ns = None
+        if self._activity is Activity.RECORDING:  # the writer has given up
+            self._event(Event.STOPPED, now_ns)
+        waiting = self._activity in (Activity.ARMING, Activity.STOPPING)
+        self._event(Event.START_FAILED if waiting else Event.UNAVAILABLE, now_ns)
+        self._forget_recording()
+        if self._ending is not None:
+            self._end(self._ending, self._end_cause, now_ns)
 
-    def _room(self, item: Room, now_ns: int) -> None:
+    def _room(self, item: orders.Room, now_ns: int) -> None:
+        if self._recording is not None:
+            return  # a press came after the question: its own answer tells
         if self._unavailable is None and item.why is not None:
             self._unavailable = item.why
             self._event(Event.UNAVAILABLE, now_ns)
-        elif self._unavailable is not None and item.why is None and self._unavailable.cause == "card_full":
+        elif self._unavailable is not None and item.why is None:  # the writer answers: the card takes its journal
             self._unavailable = None
             self._event(Event.AVAILABLE, now_ns)
-            if self._captured_end_ns is not None:
+            if self._camera.has_init:
                 self._event(Event.INIT, now_ns)
 
-    def _battery(self, item: BatteryChanged, now_ns: int) -> None:
-        percent = self._battery_percent = item.battery.percent
-        if percent is None:
-            return
-        if percent <= self._rules.cut_off_percent and not item.battery.charging:
-            self._end(Event.CUT_OFF, "battery", now_ns)
-        due = [limit for limit in self._rules.warn_percent if percent <= limit < self._warned_percent]
-        self._warned_percent = min((*due, self._warned_percent)) if due else max(self._warned_percent, percent + 1)
-        if due:
-            self._alert("battery_low", {"percent": percent}, "charge_battery")
+    def _battery_changed(self, item: BatteryChanged, now_ns: int) -> None:
+        if self._battery.take(item.battery):
+            self._alert("battery_low", {"percent": self._battery.percent}, "charge_battery")
             self._panel.play(cue(Moment.WARNING))
+        if self._battery.empty:
+            self._end(Event.CUT_OFF, "battery", now_ns)
+
+    def _output_failed(self, output: str) -> None:
+        if output not in self._failed_outputs:  # once: the light is shown again each second
+            self._failed_outputs.add(output)
+            self._alert("output_failed", {"output": output}, "check_panel")
 
     # What the officer does.
 
@@ -286,12 +268,12 @@ class Supervisor:
             case Press():
                 self._press(gesture.at_ns, now_ns)
             case Tap() if self._recording is not None:
-                self._order(Mark(gesture.press_ns))
+                self._order(orders.Mark(gesture.press_ns))
             case DoubleTap() if self._recording is not None:
                 self._notice = (
                     NoticeState.IMPOSSIBLE if self._notice is NoticeState.ANNOUNCED else NoticeState.ANNOUNCED
                 )
-                self._order(Notice(gesture.press_ns, self._notice))
+                self._order(orders.Notice(gesture.press_ns, self._notice))
             case Hold() if self._recording is not None:
                 self._event(Event.HOLD, now_ns)
                 self._stop(StopCause.HOLD, gesture.press_ns, gesture.recognised_ns, now_ns)
@@ -300,27 +282,29 @@ class Supervisor:
             case _:
                 pass
 
-    def _press(self, press_ns: int, now_ns: int) -> None:
+    def _press(self, press_ns: int, now_ns: int, claimed: bool = False) -> None:
         before = self._activity
         self._event(Event.PRESS, now_ns)
-        if self._activity is Activity.ARMING and before is not Activity.ARMING:
-            if press_ns != self._kept_press_ns:
-                self._button.claim()
+        if before is not Activity.ARMING and self._activity is Activity.ARMING:
             self._recording = RecordingLight(self._captured_end_ns)
             self._press_ns = press_ns
             self._durable_end_ns = None
             self._wire_sound()
-            self._order(Start(press_ns))
-        elif before is Activity.STOPPING and self._ending is None:
+            self._order(orders.Start(press_ns))
+        elif before is Activity.STOPPING:
+            self._kept_press_ns = self._kept_press_ns or press_ns
+        else:
+            if self._activity is Activity.REFUSING and self._unavailable is not None:
+                values: dict[str, Value] = dict(self._unavailable.values)
+                cause = self._unavailable.cause
+                self._order(orders.Note("refused", {"cause": cause, "values": values, "remedy": "see_status"}))
+            return
+        if not claimed:
             self._button.claim()
-            self._kept_press_ns = press_ns
-        elif self._activity is Activity.REFUSING and self._unavailable is not None:
-            values: dict[str, Value] = dict(self._unavailable.values)
-            self._order(Note("refused", {"cause": self._unavailable.cause, "values": values, "remedy": "see_status"}))
 
     def _stop(self, cause: StopCause, press_ns: int | None, until_ns: int, now_ns: int) -> None:
         self._stop_by_ns = now_ns + STOP_WITHIN_NS
-        self._order(Stop(cause, press_ns, until_ns))
+        self._order(orders.Stop(cause, press_ns, until_ns))
 
     def _end(self, event: Event, cause: str, now_ns: int) -> None:
         before = self._activity
@@ -331,32 +315,23 @@ class Supervisor:
                 stop_cause = StopCause.CUT_OFF if event is Event.CUT_OFF else StopCause.SHUTDOWN
                 self._stop(stop_cause, None, now_ns, now_ns)
         elif self._activity is Activity.SHUTTING_DOWN and not self.ended:
-            self._ladder.off()
-            self._order(Note("shutdown", {"cause": cause}))
+            self._order(orders.Note("shutdown", {"cause": cause}))
             self.ended = True
 
     # What time makes due.
 
-    def _climb(self, now_ns: int) -> None:
-        rung = self._ladder.step(now_ns)
-        if rung is None:
-            return
-        self._alert(rung.value, {}, "check_camera")
-        self._order(CutShort())
-        self._camera.kill()
-        if rung is Rung.POWER_CYCLE:
-            self._camera.power_cycle()
-        if rung is Rung.REBOOT:
-            self._camera.reboot()
-        self._camera.start()
+    def _cut_short(self, why: GapCause) -> None:
+        """Only a stop waits for footage; a recording goes on when capture is back."""
+        if self._activity is Activity.STOPPING:
+            self._order(orders.CutShort(why))
 
     def _due(self, now_ns: int) -> None:
         if self._stop_by_ns is not None and now_ns >= self._stop_by_ns:
             self._stop_by_ns = None
-            self._order(CutShort())
+            self._cut_short(GapCause.CAPTURE_LATE)
         if now_ns >= self._check_room_ns and self._recording is None and not self.ended:
             self._check_room_ns = now_ns + CHECK_ROOM_NS
-            self._order(CheckRoom())
+            self._order(orders.CheckRoom())
         late = self._recording is not None and self._recording.writer_late(now_ns)
         if late and not self._late:
             self._panel.play(cue(Moment.WRITER_LATE))
@@ -374,12 +349,11 @@ class Supervisor:
         holds = {
             Condition.NO_WEARER: True,  # until a dock hands the camera out
             Condition.INTERRUPTED: self._interrupted,
-            Condition.CAMERA_FAILING: self._ladder.failing,
+            Condition.CAMERA_FAILING: self._camera.failing,
             Condition.WRITER_LATE: self._late,
             Condition.CLOCK_UNKNOWN: self._time_source() in (TimeSource.NONE, TimeSource.DISPUTED),
             Condition.NO_SOUND: self._sound_wanted() and not self._heard,
-            Condition.LOW_BATTERY: self._battery_percent is not None
-            and self._battery_percent <= max(self._rules.warn_percent),
+            Condition.LOW_BATTERY: self._battery.low,
         }
         return frozenset(condition for condition, true in holds.items() if true)
 
@@ -403,10 +377,23 @@ class Supervisor:
         self._want_sound(self._sound_wanted())
 
     def _alert(self, cause: str, values: dict[str, Value], remedy: str) -> None:
-        self._order(Note("alert", {"cause": cause, "values": values, "remedy": remedy}))
+        self._order(orders.Note("alert", {"cause": cause, "values": values, "remedy": remedy}))
 
-    def _order(self, order: Order) -> None:
-        """Control orders have slots of their own; a note that finds none waits for nobody and is said by the panel."""
-        control = not isinstance(order, Note | CheckRoom)
-        if not self.orders.post(order, control=control) and control:
+    def _order(self, order: orders.Order) -> None:
+        """What finds no slot is told by `_tell_lost`, and what the officer asked for at once."""
+        match order:
+            case orders.Note(kind="alert" | "refused") | orders.CheckRoom():
+                leaving = FOR_CONTROL
+            case orders.Mark() | orders.Notice():
+                leaving = FOR_ENDS
+            case _:
+                leaving = 0
+        if not self.orders.post(order, leaving=leaving) and leaving < FOR_CONTROL:
             self._panel.play(cue(Moment.WRITER_LATE))
+
+    def _tell_lost(self) -> None:
+        lost = self.news.refused + self.orders.refused
+        if lost > self._lost and self.orders.has_room(FOR_ENDS):
+            self._lost = lost
+            values: dict[str, Value] = {"lost": lost}
+            self.orders.post(orders.Note("alert", {"cause": "queue_full", "values": values, "remedy": "check_card"}))
