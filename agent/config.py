@@ -8,15 +8,14 @@ file. Assumes: `camera.toml` names a packaged board by its name, which whoever m
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import ConfigError
+from agent.toml_table import Address, Table, read_table
 
 MIB_BYTES = 1024 * 1024
-MAX_CONFIG_FILE_BYTES = 64 * 1024  # ours have under 2 KiB: whatever is longer is another file
 
 MAX_PRERECORD_MS = 120_000  # what the policy's format allows; no text sizes the pre-record (common practice: 30 s)
 RING_RESERVE_MS = 15_000  # the writer may wait this long for a card before a fragment is dropped
@@ -38,15 +37,31 @@ MAX_RTC_ERROR_MS = 600_000  # a clock that is wrong by more than 10 minutes is n
 MIN_RESERVE_MIB, MAX_RESERVE_MIB = 64, 65_536  # the journal, and one recording's end, must still fit
 MAX_WARNINGS = 5
 
-_IDENTIFIER = re.compile(r"[a-z0-9-]{1,32}")
+IDENTIFIER = re.compile(r"[a-z0-9-]{1,32}")
+IDENTIFIER_SAID = "1 to 32 characters a-z, 0-9 and -"
 _WORD = re.compile(r"[a-z0-9_.]{1,64}")  # the journal's genesis entry carries the model in this form
 _BOARD_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_LANGUAGES = ("fr", "en")
+LANGUAGES = ("fr", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How a camera reaches its dock: the broker, and the certificate (role `camera-tls`) that it shows in TLS.
+
+    Which docks it trusts, and where it may send blobs, is the policy's matter.
+    """
+
+    broker: Address
+    certificate: Path
+    key: Path
 
 
 @dataclass(frozen=True, slots=True)
 class CameraConfig:
-    """One camera's `camera.toml`. All paths are absolute; `footage` is the film of a simulated board, else None."""
+    """One camera's `camera.toml`. All paths are absolute; `footage` is the film of a simulated board, else None.
+
+    A camera whose `network` is None never docks.
+    """
 
     file: Path
     dev: str
@@ -61,6 +76,7 @@ class CameraConfig:
     certificate: Path
     key: Path
     footage: Path | None
+    network: Network | None
 
     def board_file(self, packaged: Callable[[str], Path]) -> Path:
         """The board file: `packaged(name)` for a plain name, else the path that was given."""
@@ -147,17 +163,18 @@ class Board:
 def load_camera(path: Path) -> CameraConfig:
     """Read `camera.toml`. Raises ConfigError."""
     file = path.absolute()
-    root = _Table(str(path), "", _read(file))
+    root = read_table(path)
     folders = root.table("folders")
     files = root.table("files")
+    network = root.optional_table("network")
     folder = file.parent
     footage = root.optional_text("footage")
     config = CameraConfig(
         file=file,
-        dev=root.matching("dev", _IDENTIFIER, "1 to 32 characters a-z, 0-9 and -"),
-        agency=root.matching("agency", _IDENTIFIER, "1 to 32 characters a-z, 0-9 and -"),
+        dev=root.matching("dev", IDENTIFIER, IDENTIFIER_SAID),
+        agency=root.matching("agency", IDENTIFIER, IDENTIFIER_SAID),
         board=root.text("board"),
-        language=root.one_of("language", _LANGUAGES),
+        language=root.one_of("language", LANGUAGES),
         data=folder / folders.text("data"),
         run=folder / folders.text("run"),
         policy=folder / files.text("policy"),
@@ -166,6 +183,7 @@ def load_camera(path: Path) -> CameraConfig:
         certificate=folder / files.text("certificate"),
         key=folder / files.text("key"),
         footage=None if footage is None else folder / footage,
+        network=None if network is None else _network(network, folder),
     )
     for table in (folders, files, root):
         table.close()
@@ -175,7 +193,7 @@ def load_camera(path: Path) -> CameraConfig:
 def load_board(path: Path) -> Board:
     """Read a board file. Raises ConfigError; `check_memory` needs the policy's pre-record and is called besides."""
     file = path.absolute()
-    root = _Table(str(path), "", _read(file))
+    root = read_table(path)
     tables = {name: root.table(name) for name in ("video", "sound", "memory", "clock", "storage", "battery")}
     board = Board(
         file=file,
@@ -217,7 +235,17 @@ def check_footage(config: CameraConfig, board: Board) -> None:
         raise ConfigError(where, f"the board {board.name} films with its camera", "remove the line")
 
 
-def _video(table: _Table) -> Video:
+def _network(table: Table, folder: Path) -> Network:
+    network = Network(
+        broker=table.address("broker"),
+        certificate=folder / table.text("certificate"),
+        key=folder / table.text("key"),
+    )
+    table.close()
+    return network
+
+
+def _video(table: Table) -> Video:
     video = Video(
         width=table.integer("width", MIN_WIDTH_PIXELS, MAX_WIDTH_PIXELS),
         height=table.integer("height", MIN_HEIGHT_PIXELS, MAX_HEIGHT_PIXELS),
@@ -233,7 +261,7 @@ def _video(table: _Table) -> Video:
     return video
 
 
-def _memory(table: _Table) -> Memory:
+def _memory(table: Table) -> Memory:
     return Memory(
         total_mib=table.integer("total_mib", MIN_MEMORY_MIB, MAX_MEMORY_MIB),
         system_mib=table.integer("system_mib", MIN_SYSTEM_MIB, MAX_MEMORY_MIB),
@@ -242,13 +270,13 @@ def _memory(table: _Table) -> Memory:
     )
 
 
-def _clock(table: _Table) -> BoardClock:
+def _clock(table: Table) -> BoardClock:
     rtc = table.boolean("rtc")
     least, most = (1, MAX_RTC_ERROR_MS) if rtc else (0, 0)
     return BoardClock(rtc, table.integer("rtc_error_ms", least, most))
 
 
-def _battery(table: _Table) -> BatteryLevels:
+def _battery(table: Table) -> BatteryLevels:
     warn = table.integers("warn_percent", 1, 99, MAX_WARNINGS)
     cut_off = table.integer("cut_off_percent", 0, 50)
     if list(warn) != sorted(set(warn), reverse=True):
@@ -256,100 +284,3 @@ def _battery(table: _Table) -> BatteryLevels:
     if warn[-1] <= cut_off:
         raise table.error("cut_off_percent", f"{cut_off} comes before the warning at {warn[-1]}", "give a lower one")
     return BatteryLevels(warn, cut_off)
-
-
-def _read(path: Path) -> Mapping[str, object]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CONFIG_FILE_BYTES + 1)
-    except OSError as error:
-        problem = error.strerror or "cannot be read"
-        raise ConfigError(str(path), problem, "check the path, and who runs this") from None
-    if len(data) > MAX_CONFIG_FILE_BYTES:
-        raise ConfigError(str(path), f"is longer than {MAX_CONFIG_FILE_BYTES} bytes", "give the right file")
-    try:
-        return tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(str(path), f"is not TOML in UTF-8 ({error})", "correct that line") from None
-
-
-class _Table:
-    """One table of a file: hands out each key once, checked, and names what nobody asked for at the end."""
-
-    def __init__(self, file: str, name: str, values: Mapping[str, object]) -> None:
-        self._file = file
-        self._name = name
-        self._values = values
-        self._asked: set[str] = set()
-
-    def error(self, key: str, problem: str, remedy: str) -> ConfigError:
-        return ConfigError(f"{self._file}: {self._name}{key}", problem, remedy)
-
-    def close(self) -> None:
-        """Raise ConfigError for the first key that is not of this table."""
-        unknown = sorted(self._values.keys() - self._asked)
-        if unknown:
-            known = ", ".join(sorted(self._asked))
-            raise self.error(unknown[0], "unknown key", f"remove it, or spell it as one of: {known}")
-
-    def table(self, key: str) -> _Table:
-        found = self._get(key, f"a table [{key}]")
-        if not isinstance(found, dict):
-            raise self.error(key, "is not a table", f"write it as [{key}]")
-        return _Table(self._file, f"{self._name}{key}.", found)
-
-    def text(self, key: str) -> str:
-        found = self._get(key, "a text")
-        if not isinstance(found, str) or not found or not found.isprintable():
-            raise self.error(key, "is not a text", "write it in quotes, printable and not empty")
-        return found
-
-    def optional_text(self, key: str) -> str | None:
-        self._asked.add(key)
-        return self.text(key) if key in self._values else None
-
-    def matching(self, key: str, pattern: re.Pattern[str], said: str) -> str:
-        found = self.text(key)
-        if not pattern.fullmatch(found):
-            raise self.error(key, f"{found!r} is not allowed", f"give {said}")
-        return found
-
-    def one_of(self, key: str, allowed: tuple[str, ...]) -> str:
-        found = self.text(key)
-        if found not in allowed:
-            raise self.error(key, f"{found!r} is not allowed", f"give {' or '.join(allowed)}")
-        return found
-
-    def boolean(self, key: str) -> bool:
-        found = self._get(key, "true or false")
-        if not isinstance(found, bool):
-            raise self.error(key, "is not true or false", "write true or false, without quotes")
-        return found
-
-    def integer(self, key: str, least: int, most: int) -> int:
-        return self._checked(key, self._get(key, f"a whole number, {least} to {most}"), least, most)
-
-    def integers(self, key: str, least: int, most: int, longest: int) -> tuple[int, ...]:
-        found = self._get(key, f"a list of whole numbers, {least} to {most}")
-        if not isinstance(found, list) or not 1 <= len(found) <= longest:
-            raise self.error(key, f"is not a list of 1 to {longest}", f"list whole numbers, {least} to {most}")
-        return tuple(self._checked(key, item, least, most) for item in found)
-
-    def choice(self, key: str, allowed: tuple[int, ...]) -> int:
-        found = self.integer(key, min(allowed), max(allowed))
-        if found not in allowed:
-            raise self.error(key, f"{found} is not allowed", f"give one of {', '.join(map(str, allowed))}")
-        return found
-
-    def _checked(self, key: str, found: object, least: int, most: int) -> int:
-        if not isinstance(found, int) or isinstance(found, bool):
-            raise self.error(key, "is not a whole number", f"give {least} to {most}, without quotes")
-        if not least <= found <= most:
-            raise self.error(key, f"{found} is out of range", f"give {least} to {most}")
-        return found
-
-    def _get(self, key: str, wanted: str) -> object:
-        self._asked.add(key)
-        if key not in self._values:
-            raise self.error(key, "missing", f"give {wanted}")
-        return self._values[key]

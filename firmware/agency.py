@@ -22,7 +22,9 @@ from agent.formats.canonical import Value
 from agent.formats.statement import PROFILES, Statement, compose
 from agent.keys import Role, load_policy
 from agent.ports import Random
+from agent.toml_table import Address
 from firmware.certificates import BACKDATED_DAYS, Authority, Issued, PrivateKey, issue, make_root, sign
+from firmware.docks import DockRequest, check_names, dock_toml, mosquitto_acl, mosquitto_conf
 from firmware.folders import Plan, PlannedFile
 from firmware.pkcs8 import private_pem
 
@@ -31,6 +33,7 @@ RETENTION_DAYS: Mapping[str, int] = {"fr-2016": 180, "fr-2022": 30}
 
 MAX_NAME_CHARACTERS = 58  # with "DEMO " before it, within X.520's 64 of an organisation's name
 MAX_CAMERAS = 1000  # the policy names each one in a line of at most 64 KiB
+MAX_DOCKS = 64  # as many as a policy may list
 
 _MS_PER_DAY = 86_400_000
 
@@ -46,7 +49,10 @@ class Holder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What `init` was asked for. `board` is what camera.toml says; `board_toml` is a board file to put beside it."""
+    """What `init` was asked for. `board` is what camera.toml says; `board_toml` is a board file to put beside it.
+
+    `broker` is where cameras find the broker of their dock.
+    """
 
     agency: str
     name: str
@@ -58,6 +64,8 @@ class Request:
     profile: str
     prerecord_ms: int
     footage: str | None
+    docks: tuple[DockRequest, ...]
+    broker: Address
     demo: bool
 
 
@@ -80,6 +88,12 @@ def check_request(request: Request) -> None:
         _check_id("--camera", camera)
     if len(set(request.cameras)) != len(request.cameras):
         raise ConfigError("--camera", "the same id twice", "give each camera its own")
+    if not 0 < len(request.docks) <= MAX_DOCKS:
+        raise ConfigError("--dock", f"{len(request.docks)} docks", f"name 1 to {MAX_DOCKS}")
+    docks = tuple(dock.dock for dock in request.docks)
+    for name in docks:
+        _check_id("--dock", name)
+    check_names(docks, request.cameras)
     if request.profile not in RETENTION_DAYS:
         raise ConfigError("--profile", f"{request.profile!r} is unknown", f"give {' or '.join(PROFILES)}")
     if not 0 <= request.prerecord_ms <= MAX_PRERECORD_MS:
@@ -128,8 +142,12 @@ def plan_agency(request: Request, passphrases: Mapping[Holder, str] | None, now_
         load_policy(policy_line, policy.pem, authority.certificate, camera, request.agency, None, "policy.line")
         for name, planned in {**shared, **_camera_files(request, camera, authority, now_ms, random)}.items():
             files[f"cameras/{camera}/{name}"] = planned
-    folders = tuple(f"cameras/{camera}/{name}" for camera in request.cameras for name in ("data", "run"))
-    return Agency(Plan(files, folders), fingerprint)
+    for dock in request.docks:
+        for name, planned in {**shared, **_dock_files(request, dock, authority, now_ms, random)}.items():
+            files[f"docks/{dock.dock}/{name}"] = planned
+    folders = [f"cameras/{camera}/{name}" for camera in request.cameras for name in ("data", "run")]
+    folders += [f"docks/{dock.dock}/{name}" for dock in request.docks for name in ("data", "archive")]
+    return Agency(Plan(files, tuple(folders)), fingerprint)
 
 
 def _camera_files(
@@ -141,14 +159,37 @@ def _camera_files(
         "camera.toml": PlannedFile(_camera_toml(request, camera)),
         "camera.key": _key_file(issued.key, None, random),
         "camera.pem": PlannedFile(issued.pem),
+        **_tls_files("camera-tls", camera, authority, now_ms, random),
     }
     if request.board_toml is not None:
         files[request.board] = PlannedFile(request.board_toml)
     return files
 
 
+def _dock_files(
+    request: Request, dock: DockRequest, authority: Authority, now_ms: int, random: Random
+) -> dict[str, PlannedFile]:
+    """What only this dock has. It starts with nobody at its keyboard: its keys are not encrypted either."""
+    issued = issue(authority, Role("dock", dock.dock), now_ms, random)
+    port = request.broker.port
+    return {
+        "dock.toml": PlannedFile(dock_toml(request.agency, dock, port, request.demo)),
+        "dock.key": _key_file(issued.key, None, random),
+        "dock.pem": PlannedFile(issued.pem),
+        **_tls_files("dock-tls", dock.dock, authority, now_ms, random),
+        "mosquitto.conf": PlannedFile(mosquitto_conf(port, request.demo)),
+        # Not secret, but Mosquitto (2.0.18 and newer) does not like an ACL that others can read.
+        "mosquitto.acl": PlannedFile(mosquitto_acl(dock.dock), secret=True),
+    }
+
+
+def _tls_files(kind: str, identifier: str, authority: Authority, now_ms: int, random: Random) -> dict[str, PlannedFile]:
+    issued = issue(authority, Role(kind, identifier), now_ms, random)
+    return {f"{kind}.key": _key_file(issued.key, None, random), f"{kind}.pem": PlannedFile(issued.pem)}
+
+
 def _policy_line(request: Request, policy: Issued, recipients: list[str], now_ms: int) -> bytes:
-    # Without a dock, an intake or a time stamping authority yet: a later version of the policy names them. Sound of the
+    # Without a time stamping authority yet: a later version of the policy names one. Sound of the
     # time before the press is off by default: who pressed nothing has not said that the conversation is of interest.
     value: dict[str, Value] = {
         "agency": request.agency,
@@ -158,8 +199,8 @@ def _policy_line(request: Request, policy: Issued, recipients: list[str], now_ms
         "cameras": list(request.cameras),
         "profile": request.profile,
         "recipients": list(recipients),
-        "docks": [],
-        "intake_hosts": [],
+        "docks": [dock.dock for dock in request.docks],
+        "intake_hosts": [str(dock.intake) for dock in request.docks],
         "tsa_roots": [],
         "retention_days": RETENTION_DAYS[request.profile],
         "prerecord_ms": request.prerecord_ms,
@@ -190,6 +231,10 @@ def _camera_toml(request: Request, camera: str) -> bytes:
         'agency_certificate = "agency.pem"\n'
         'certificate = "camera.pem"\n'
         'key = "camera.key"\n'
+        "\n[network]\n"
+        f'broker = "{request.broker}"\n'
+        'certificate = "camera-tls.pem"\n'
+        'key = "camera-tls.key"\n'
     ).encode()
 
 

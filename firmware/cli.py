@@ -18,7 +18,9 @@ from agent.errors import ConfigError
 from agent.formats.age import RecipientKind
 from agent.formats.statement import PROFILES
 from agent.terminal import run
+from agent.toml_table import parse_address
 from firmware.agency import Agency, Holder, Request, check_request, plan_agency
+from firmware.docks import DockRequest, default_broker, default_docks
 from firmware.folders import check_absent, write_plan
 from firmware.passphrase import choose_passphrase
 from hw.boards import board_file
@@ -26,6 +28,7 @@ from hw.boards import board_file
 PROGRAM = "temoin-fleet"
 DEFAULT_PRERECORD_S = 30
 BOARD_COPY = "board.toml"
+DEFAULT_DOCK = "dock-01"
 
 _KINDS = {"post-quantum": RecipientKind.POST_QUANTUM, "classic": RecipientKind.CLASSIC}
 _HOLDERS = {
@@ -48,13 +51,23 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser(
         "init",
         help="make a new agency: one folder for each holder of keys",
-        description="Makes DIR with the folders ca, policy, reader, escrow and cameras/ID, one for each holder."
+        description="Makes DIR with the folders ca, policy, reader, escrow, cameras/ID and docks/ID, one for each."
         " Outside --demo it asks each holder for a passphrase on the terminal.",
     )
     init.add_argument("folder", metavar="DIR", type=Path, help="new folder; an existing one is refused")
     init.add_argument("--agency", metavar="ID", required=True, help="id of the agency: 1 to 32 of a-z, 0-9 and -")
     init.add_argument("--name", metavar="TEXT", required=True, help="what people call the agency")
     init.add_argument("--camera", metavar="ID", action="append", required=True, help="id of a camera; may be repeated")
+    init.add_argument(
+        "--dock", metavar="ID", action="append", help=f"id of a dock; may be repeated (default: {DEFAULT_DOCK})"
+    )
+    init.add_argument(
+        "--intake-host",
+        metavar="HOST:PORT",
+        action="append",
+        help="where cameras send evidence to, one for each dock (default: ID.local:8443)",
+    )
+    init.add_argument("--broker", metavar="HOST:PORT", help="where cameras find the broker (default: ID.local:8883)")
     init.add_argument("--board", metavar="NAME|FILE", default="sim", help="board of the cameras (default: sim)")
     init.add_argument("--kind", choices=_KINDS, default="post-quantum", help="evidence keys (default: post-quantum)")
     init.add_argument("--profile", choices=PROFILES, default="fr-2022", help="legal profile (default: fr-2022)")
@@ -85,6 +98,7 @@ def _request(parsed: argparse.Namespace) -> Request:
     is_file = "/" in named or named.endswith(".toml")
     path = Path(named) if is_file else board_file(named)
     board = load_board(path)
+    names = tuple(parsed.dock or [DEFAULT_DOCK])
     request = Request(
         agency=parsed.agency,
         name=parsed.name,
@@ -96,11 +110,25 @@ def _request(parsed: argparse.Namespace) -> Request:
         profile=parsed.profile,
         prerecord_ms=parsed.prerecord_s * 1000,
         footage=_footage(parsed.footage, board),
+        docks=_docks(names, parsed.intake_host, parsed.demo),
+        broker=parse_address(parsed.broker, "--broker") if parsed.broker else default_broker(names, parsed.demo),
         demo=parsed.demo,
     )
     check_request(request)
     check_memory(board, request.prerecord_ms)
     return request
+
+
+def _docks(names: tuple[str, ...], intakes: list[str] | None, demo: bool) -> tuple[DockRequest, ...]:
+    if intakes is None:
+        return default_docks(names, demo)
+    if len(intakes) != len(names):
+        raise ConfigError(
+            "--intake-host", f"{len(intakes)} for {len(names)} docks", "give one for each, in their order"
+        )
+    return tuple(
+        DockRequest(name, parse_address(intake, "--intake-host")) for name, intake in zip(names, intakes, strict=True)
+    )
 
 
 def _footage(path: Path | None, board: Board) -> str | None:
@@ -121,6 +149,7 @@ def _summary(target: Path, request: Request, agency: Agency) -> str:
     lines = [f"{target}: agency {request.agency} ({request.name}), one folder for each holder:"]
     lines += [f"  {target / holder.value}  -> {whose}" for holder, whose in _HOLDERS.items()]
     lines += [f"  {target / 'cameras' / camera}  -> the camera {camera}, and nobody else" for camera in request.cameras]
+    lines += [f"  {target / 'docks' / dock.dock}  -> the dock {dock.dock}, and nobody else" for dock in request.docks]
     lines += [f"Publish the fingerprint of the root certificate: {agency.fingerprint}"]
     if request.demo:
         lines += ["DEMO: no key is under a passphrase. Never film anybody under this agency."]

@@ -13,16 +13,20 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.adapters.signer import FileSigner, load_private_key
 from agent.config import CameraConfig, load_camera
 from agent.formats.age import Identity, RecipientKind, parse_identities
-from agent.formats.canonical import Value
+from agent.formats.canonical import Object, Value
+from agent.formats.fields import format_utc
 from agent.formats.statement import Policy, Statement, compose, parse_line, policy_of
 from agent.keys import Role, load_chain
 from agent.ports import Random
+from agent.toml_table import Address
 from firmware.agency import Request, plan_agency
 from firmware.certificates import Authority, Issued, issue, sign
+from firmware.docks import BROKER_PORT, INTAKE_PORT, LOOPBACK, DockRequest
 from firmware.folders import write_plan
 
 NOW_MS = 1_767_254_400_000  # 2026-01-01T08:00:00Z
 AGENCY = "pm-test"
+DOCK = "dock-01"
 NAME = "Police municipale de Test"
 
 
@@ -67,6 +71,9 @@ class TestAgency:
     def camera_folder(self, dev: str = "cam-01") -> Path:
         return self.folder / "cameras" / dev
 
+    def dock_folder(self, dock: str = DOCK) -> Path:
+        return self.folder / "docks" / dock
+
     def config(self, dev: str = "cam-01") -> CameraConfig:
         return load_camera(self.camera_folder(dev) / "camera.toml")
 
@@ -84,6 +91,25 @@ class TestAgency:
     def issue(self, kind: str, identifier: str) -> Issued:
         """One more certificate of this agency, a dock's for example."""
         return issue(self.authority(), Role(kind, identifier), self.now_ms, self.random)
+
+    def dock(self, dock: str = "dock-01") -> Issued:
+        """The signing key and certificate of a dock: the same at each call."""
+        return issue(self.authority(), Role("dock", dock), self.now_ms, seeded_random(f"{self.agency} {dock}"))
+
+    def says(self, name: str, dev: str, jid: str, dseq: int, dock: str = "dock-01", **own: Value) -> Object:
+        """What an entry holds of a dock's statement, signed; the session is zeros unless `own` says another."""
+        value: dict[str, Value] = {
+            "agency": self.agency,
+            "dock": dock,
+            "dev": dev,
+            "jid": jid,
+            "dseq": dseq,
+            "session": "0" * 32,
+            "utc": format_utc(self.now_ms),
+            **own,
+        }
+        text = compose(name, value)
+        return {"statement": Statement(name, value, text, sign(self.dock(dock).key, text)).embedded}
 
     def sign_policy(self, **changes: Value) -> bytes:
         """The policy's line with these fields changed, signed again."""
@@ -104,8 +130,14 @@ def make_agency(
     agency: str = AGENCY,
     now_ms: int = NOW_MS,
     seed: str = "agency",
+    docks: tuple[str, ...] = (DOCK,),
+    broker_port: int = BROKER_PORT,
+    intake_port: int = INTAKE_PORT,
 ) -> TestAgency:
-    """Make `parent/agency` on the real disk and load it. `simulated=False` gives the role `camera`."""
+    """Make `parent/agency` on the real disk and load it. `simulated=False` gives the role `camera`.
+
+    Every dock's intake is on `intake_port` of the loopback.
+    """
     folder = parent / "agency"
     random = seeded_random(seed)
     request = Request(
@@ -119,6 +151,8 @@ def make_agency(
         profile="fr-2022",
         prerecord_ms=prerecord_ms,
         footage=None if footage is None else str(footage),
+        docks=tuple(DockRequest(dock, Address(LOOPBACK, intake_port)) for dock in docks),
+        broker=Address(LOOPBACK, broker_port),
         demo=True,
     )
     made = plan_agency(request, None, now_ms, random)

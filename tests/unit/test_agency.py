@@ -24,8 +24,11 @@ from agent.errors import ConfigError, DiskError
 from agent.formats.age import RecipientKind, open_with_passphrase, parse_identities, parse_recipients
 from agent.formats.statement import parse_line
 from agent.keys import check_chain, load_chain, load_policy
+from agent.toml_table import Address
+from dock.config import load_dock
 from firmware.agency import MAX_CAMERAS, RETENTION_DAYS, Holder, Request, plan_agency
 from firmware.cli import main
+from firmware.docks import DockRequest
 from firmware.folders import Plan, PlannedFile, write_plan
 from hw.boards import board_file
 from tests.support.agency import AGENCY, NOW_MS, TestAgency, make_agency, seeded_random
@@ -44,6 +47,8 @@ REQUEST = Request(
     profile="fr-2022",
     prerecord_ms=30_000,
     footage=None,
+    docks=(DockRequest("dock-01", Address("127.0.0.1", 8443)),),
+    broker=Address("127.0.0.1", 8883),
     demo=True,
 )
 SECRETS = {
@@ -52,8 +57,8 @@ SECRETS = {
     "reader/agency.age-identity",
     "reader/export.key",
     "escrow/escrow.age-identity",
-    "cameras/cam-01/camera.key",
-    "cameras/cam-02/camera.key",
+    *(f"cameras/{camera}/{name}.key" for camera in ("cam-01", "cam-02") for name in ("camera", "camera-tls")),
+    *(f"docks/dock-01/{name}" for name in ("dock.key", "dock-tls.key", "mosquitto.acl")),
 }
 PUBLIC = {
     "ca/agency.pem",
@@ -65,7 +70,19 @@ PUBLIC = {
     *(
         f"cameras/{camera}/{name}"
         for camera in ("cam-01", "cam-02")
-        for name in ("camera.toml", "camera.pem", "agency.pem", "policy.pem", "policy.line")
+        for name in ("camera.toml", "camera.pem", "camera-tls.pem", "agency.pem", "policy.pem", "policy.line")
+    ),
+    *(
+        f"docks/dock-01/{name}"
+        for name in (
+            "dock.toml",
+            "dock.pem",
+            "dock-tls.pem",
+            "agency.pem",
+            "policy.pem",
+            "policy.line",
+            "mosquitto.conf",
+        )
     ),
 }
 INIT = ["--agency", AGENCY, "--name", "Police municipale de Test", "--camera", "cam-01"]
@@ -111,10 +128,11 @@ def test_each_holder_gets_a_folder_and_secrets_are_their_owners_alone(tmp_path: 
             assert {name for name, mode in found.items() if mode == 0o600} == SECRETS
             assert {name for name, mode in found.items() if mode == 0o644} == PUBLIC
             assert {name for name, mode in found.items() if mode == 0o700} == {
-                "ca", "policy", "reader", "escrow", "cameras",
+                "ca", "policy", "reader", "escrow", "cameras", "docks",
                 *(f"cameras/{c}{rest}" for c in ("cam-01", "cam-02") for rest in ("", "/data", "/run")),
+                *(f"docks/dock-01{rest}" for rest in ("", "/data", "/archive")),
             }  # fmt: skip
-            assert len(found) == len(SECRETS) + len(PUBLIC) + 11
+            assert len(found) == len(SECRETS) + len(PUBLIC) + 15
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     finally:
         os.umask(before)
@@ -126,6 +144,9 @@ def test_every_certificate_leads_to_the_root_and_the_demo_says_so(agency: TestAg
         "reader/export.pem": "export:pm-test",
         "cameras/cam-01/camera.pem": "sim:cam-01",
         "cameras/cam-02/camera.pem": "sim:cam-02",
+        "cameras/cam-02/camera-tls.pem": "camera-tls:cam-02",
+        "docks/dock-01/dock.pem": "dock:dock-01",
+        "docks/dock-01/dock-tls.pem": "dock-tls:dock-01",
     }
     for name, urn in roles.items():
         chain = load_chain((agency.folder / name).read_bytes(), name)
@@ -190,7 +211,7 @@ def test_outside_the_demo_every_secret_is_under_the_passphrase_of_its_holder(ear
     load_private_key(earnest.folder / "cameras" / "cam-01" / "camera.key", None)  # nobody types one into a camera
     everything = b"".join(path.read_bytes() for path in earnest.folder.rglob("*") if path.is_file())
     assert b"AGE-SECRET-KEY" not in everything
-    assert everything.count(b"BEGIN PRIVATE KEY") == 1
+    assert everything.count(b"BEGIN PRIVATE KEY") == 4  # a camera's and a dock's: to sign, and for TLS
     assert not any(passphrase.encode() in everything for passphrase in PASSPHRASES.values())
 
 
@@ -208,7 +229,8 @@ def test_the_policy_is_what_was_asked_for(kind: RecipientKind, profile: str) -> 
     assert (policy.version, policy.cameras, policy.prerecord_ms) == (1, ("cam-01", "cam-02"), 12_000)
     assert [recipient.kind for recipient in parse_recipients(policy.recipients)] == [kind, kind]
     assert policy.not_before_ms == NOW_MS - 86_400_000
-    assert (policy.sound, policy.prerecord_sound, policy.docks) == (True, False, ())
+    assert (policy.sound, policy.prerecord_sound, policy.docks) == (True, False, ("dock-01",))
+    assert parse_line(files[f"{folder}/policy.line"].data).value["intake_hosts"] == ["127.0.0.1:8443"]
 
 
 def test_the_fingerprint_is_what_openssl_and_sha256sum_say(agency: TestAgency) -> None:
@@ -224,8 +246,8 @@ def test_the_fingerprint_is_what_openssl_and_sha256sum_say(agency: TestAgency) -
 def test_no_key_and_no_serial_number_is_used_twice(agency: TestAgency) -> None:
     found = [load_chain(pem.read_bytes(), str(pem))[0] for pem in agency.folder.rglob("*.pem")]
     certificates = {certificate.public_bytes(Encoding.DER): certificate for certificate in found}
-    assert len({certificate.serial_number for certificate in certificates.values()}) == len(certificates) == 5
-    assert len({certificate.public_key().public_numbers() for certificate in certificates.values()}) == 5  # type: ignore[union-attr]  # P-256, as checked above
+    assert len({certificate.serial_number for certificate in certificates.values()}) == len(certificates) == 9
+    assert len({certificate.public_key().public_numbers() for certificate in certificates.values()}) == 9  # type: ignore[union-attr]  # P-256, as checked above
 
 
 def test_a_full_policy_line_stays_under_its_limit() -> None:
@@ -289,6 +311,12 @@ WRONG = {
     "id": (["--agency", "PM"], "--agency: 'PM' is not an id of 1 to 32 characters"),
     "camera": (["--camera", "../x"], "--camera: '../x' is not an id"),
     "camera twice": (["--camera", "cam-01"], "--camera: the same id twice; give each camera its own"),
+    "dock": (["--dock", "Dock"], "--dock: 'Dock' is not an id"),
+    "dock twice": (["--dock", "d", "--dock", "d"], "--dock: the same id twice; give each dock its own"),
+    "dock as a camera": (["--dock", "cam-01"], "--dock: 'cam-01' is a camera's id; give docks and cameras different"),
+    "intake": (["--intake-host", "https://x"], "--intake-host: 'https://x' is not an address; give host:port"),
+    "intakes": (["--dock", "a", "--dock", "b", "--intake-host", "a:1"], "--intake-host: 1 for 2 docks; give one for"),
+    "broker": (["--broker", "localhost:65536"], "--broker: 'localhost:65536' is not an address"),
     "name": (["--name", "x" * 59], "--name: is not a name; give 1 to 58 printable characters"),
     "no name": (["--name", ""], "--name: is not a name"),
     "board": (["--board", "zero"], "board: 'zero' is not packaged"),
@@ -393,3 +421,41 @@ def test_without_a_terminal_no_agency_is_made(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"temoin-fleet: passphrase: there is no terminal to ask for it; ")
     assert list(tmp_path.iterdir()) == []
+
+
+# Docks.
+
+
+def test_a_dock_is_where_it_was_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "agency"
+    options = ["--dock", "north", "--dock", "south", "--intake-host", "n.example:443", "--intake-host", "10.0.0.2:8443"]
+    code, out, err = shown_by(capsys, str(folder), *INIT, "--demo", *options, "--broker", "10.0.0.1:8883")
+    assert (code, err) == (0, "")
+    assert f"{folder / 'docks' / 'south'}  -> the dock south" in out
+    policy = parse_line((folder / "docks" / "south" / "policy.line").read_bytes()).value
+    assert (policy["docks"], policy["intake_hosts"]) == (["north", "south"], ["n.example:443", "10.0.0.2:8443"])
+    network = load_camera(folder / "cameras" / "cam-01" / "camera.toml").network
+    assert network is not None
+    assert str(network.broker) == "10.0.0.1:8883"
+    assert network.key == folder / "cameras" / "cam-01" / "camera-tls.key"
+    for dock, intake in (("north", "n.example:443"), ("south", "10.0.0.2:8443")):
+        config = load_dock(folder / "docks" / dock / "dock.toml")
+        assert (config.dock, config.agency, config.intake_host, config.broker.port) == (dock, AGENCY, intake, 8883)
+        load_private_key(config.tls_key, None)
+
+
+def test_in_earnest_a_dock_has_a_name_and_listens_to_the_station(earnest: Earnest) -> None:
+    config = load_dock(earnest.folder / "docks" / "dock-01" / "dock.toml")
+    assert (config.intake_host, str(config.intake)) == ("dock-01.local:8443", "0.0.0.0:8443")
+    network = load_camera(earnest.folder / "cameras" / "cam-01" / "camera.toml").network
+    assert network is not None
+    assert str(network.broker) == "dock-01.local:8883"
+    broker = earnest.read("docks/dock-01/mosquitto.conf").decode().splitlines()
+    assert "listener 8883" in broker
+    assert "user root" not in broker
+
+
+def test_the_demo_stays_on_this_computer(agency: TestAgency) -> None:
+    broker = (agency.dock_folder() / "mosquitto.conf").read_text().splitlines()
+    assert "listener 8883 127.0.0.1" in broker
+    assert load_dock(agency.dock_folder() / "dock.toml").intake.host == "127.0.0.1"

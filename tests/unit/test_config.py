@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from agent.config import (
     MAX_BIT_RATE_BPS,
-    MAX_CONFIG_FILE_BYTES,
     MAX_PADDING_BYTES,
     MAX_PRERECORD_MS,
     MIB_BYTES,
@@ -23,6 +22,7 @@ from agent.config import (
     load_camera,
 )
 from agent.errors import ConfigError
+from agent.toml_table import MAX_CONFIG_FILE_BYTES
 from hw.boards import board_file, board_names
 from tests.support.agency import TestAgency, make_agency
 
@@ -50,7 +50,17 @@ def test_a_camera_file_gives_absolute_paths_from_its_own_folder(agency: TestAgen
     assert config.policy_certificate.read_bytes() == agency.policy_pem
     assert config.agency_certificate.read_bytes() == agency.root_pem
     assert config.footage is None
+    assert config.network is not None
+    assert str(config.network.broker) == "127.0.0.1:8883"
+    assert config.network.certificate == folder / "camera-tls.pem"
+    assert config.network.key == folder / "camera-tls.key"
     assert config.board_file(board_file) == board_file("sim")
+
+
+def test_a_camera_without_a_network_never_docks(agency: TestAgency, tmp_path: Path) -> None:
+    path = tmp_path / "camera.toml"
+    path.write_text((agency.camera_folder() / "camera.toml").read_text().split("[network]")[0])
+    assert load_camera(path).network is None
 
 
 WRONG_CAMERA = {
@@ -66,6 +76,14 @@ WRONG_CAMERA = {
     "unknown language": ('language = "fr"', 'language = "de"', "language: 'de' is not allowed; give fr or en"),
     "control character": ('run = "run"', 'run = "r\\u0007n"', "folders.run: is not a text"),
     "key twice": ('language = "fr"', 'language = "fr"\nlanguage = "fr"', "is not TOML"),
+    "broker": ("127.0.0.1:8883", "127.0.0.1", "network.broker: '127.0.0.1' is not an address; give host:port"),
+    "port 0": ("127.0.0.1:8883", "127.0.0.1:0", "network.broker: '127.0.0.1:0' is not an address"),
+    "port too high": ("127.0.0.1:8883", "127.0.0.1:65536", "network.broker: '127.0.0.1:65536' is not an address"),
+    "unknown key of the network": (
+        "broker =",
+        'wifi = "x"\nbroker =',
+        "network.wifi: unknown key; remove it, or spell",
+    ),
     "not TOML": ("[files]", "[files", "is not TOML in UTF-8"),
 }
 
