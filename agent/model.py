@@ -217,3 +217,97 @@ class OutputFailed:
 
 BoardEvent = ButtonEdge | Contact | BatteryChanged | SwitchOff | OutputFailed
 """What a board posts. A callback that posts returns at once and never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker has taken connection `connection`, and the subscription. `peer`: its TLS certificate, DER."""
+
+    connection: int
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """Connection `connection` is over, or never came about. What was not `Published` before is lost."""
+
+    connection: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message; it may come twice. `properties` are its user properties, in their order."""
+
+    connection: int
+    topic: str
+    payload: bytes
+    properties: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The broker has message `number` (PUBACK, reason code 0). That is no promise that anybody else will."""
+
+    connection: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRefused:
+    """PUBACK with any other reason code, 0x10 (nobody subscribes) among them."""
+
+    connection: int
+    number: int
+    reason_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """The intake has answered upload `number` with this HTTP status, whatever it is."""
+
+    number: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFailed:
+    """Upload `number` ended without an answer: no connection, no such file, a peer that was not accepted, stopped."""
+
+    number: int
+    why: str
+
+
+NetworkEvent = Connected | Disconnected | Arrived | Published | PublishRefused | Uploaded | UploadFailed
+"""What broker and uploader post. A callback that posts returns at once and never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a camera connects with: the topic it listens to, and its will (QoS 1, retained)."""
+
+    listen: str
+    will_topic: str
+    will: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """To publish with QoS 1. `number` is the caller's, and comes back in Published or PublishRefused."""
+
+    number: int
+    topic: str
+    payload: bytes
+    properties: tuple[tuple[str, str], ...] = ()
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`PUT` the file `path` of the data folder, `size` bytes, to `url` with exactly these headers and Content-Length."""
+
+    number: int
+    path: str
+    size: int
+    url: str
+    headers: tuple[tuple[str, str], ...]

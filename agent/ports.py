@@ -1,4 +1,4 @@
-"""Protocols of the outside: the card, clocks, key, panel and camera. The rules know nothing else of the world.
+"""Protocols of the outside: card, clocks, key, panel, camera, and dock. The rules know nothing else of the world.
 
 Each port has at least two implementations and one conformance suite (tests/conformance) that all of them pass.
 """
@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from agent.model import Battery, Cue, Light
+from agent.model import Arrived, Battery, Cue, Greeting, Light, Message, Upload
 
 Random = Callable[[int], bytes]
 """`random(n)`: n bytes from a cryptographic source."""
+
+AcceptPeer = Callable[[bytes], None]
+"""Called with a TLS peer's certificate (DER) after the handshake, which has checked its chain but no dates and no host
+name, and before anything is sent. Raises CertificateError for a peer that is no dock of the policy: then hang up. Any
+thread may call it."""
 
 
 class File(Protocol):
@@ -148,3 +153,45 @@ class Power(Protocol):
     """Battery and contact of the board."""
 
     def battery(self) -> Battery: ...
+
+
+class Broker(Protocol):
+    """One connection at a time to a dock's broker: MQTT 5, TLS 1.3, clean start, session expiry 0.
+
+    An implementation is made with `AcceptPeer` and `post: Callable[[NetworkEvent], None]`. It posts Connected,
+    Disconnected, Arrived, Published, PublishRefused, from a thread of its own. It never connects again by itself, keeps
+    no message over a connection, and respects the broker's Receive Maximum. No call here waits for the network.
+    """
+
+    def connect(self, connection: int, greeting: Greeting) -> None:
+        """Try once: post Connected when broker and subscription have answered, else Disconnected, within 20 s.
+        `connection` rises with each call and comes back in every event. The one before is over."""
+        ...
+
+    def publish(self, message: Message) -> None:
+        """Send. Without a connection nothing happens: its Disconnected has been posted, or will be."""
+        ...
+
+    def acknowledge(self, arrived: Arrived) -> None:
+        """What the message says is dealt with: PUBACK now. Without it the message may come again."""
+        ...
+
+    def close(self, last: Message | None) -> None:
+        """End in order: send `last`, give its PUBACK a second at most, disconnect. Posts Disconnected unless it is
+        off-line already."""
+        ...
+
+
+class Uploader(Protocol):
+    """Sends blobs over HTTPS (TLS 1.3, certificates on both sides). Several uploads may be under way.
+
+    An implementation is made with `Disk`, `AcceptPeer` and `post`. It never follows a redirect, never tries again.
+    """
+
+    def start(self, upload: Upload) -> None:
+        """Begin; post Uploaded or UploadFailed once. Returns at once. Memory does not grow with the file."""
+        ...
+
+    def stop(self) -> None:
+        """Give up all that is under way, each with UploadFailed. Returns at once."""
+        ...
