@@ -31,6 +31,9 @@ from firmware.pkcs8 import private_pem
 RETENTION_DAYS: Mapping[str, int] = {"fr-2016": 180, "fr-2022": 30}
 """Six months under the texts of 2016 and 2019; one month under R241-13 as décret 2022-1395 has it."""
 
+PURGE_DAYS = 7
+"""Days that a received blob stays on the card, against a dock that loses it before its first backup."""
+
 MAX_NAME_CHARACTERS = 58  # with "DEMO " before it, within X.520's 64 of an organisation's name
 MAX_CAMERAS = 1000  # the policy names each one in a line of at most 64 KiB
 MAX_DOCKS = 64  # as many as a policy may list
@@ -203,6 +206,7 @@ def _policy_line(request: Request, policy: Issued, recipients: list[str], now_ms
         "intake_hosts": [str(dock.intake) for dock in request.docks],
         "tsa_roots": [],
         "retention_days": RETENTION_DAYS[request.profile],
+        "purge_days": 0 if request.demo else PURGE_DAYS,
         "prerecord_ms": request.prerecord_ms,
         "prerecord_sound": False,
         "sound": True,

@@ -64,6 +64,7 @@ class BlobCheck:
         self._receipts: dict[tuple[str, int], tuple[int, str, str]] = {}
         self._tokens: dict[int, str] = {}
         self._orphans: dict[str, _Orphan] = {}
+        self._first_seq: int | None = None
 
     def check(self, segment: SegmentRecord) -> None:
         """Hold one segment's file against its record."""
@@ -90,6 +91,8 @@ class BlobCheck:
     def take(self, line: Line) -> None:
         """An entry that may speak of blobs: receipts, purges, retention, orphans."""
         entry, body = line.entry, line.entry.body
+        if self._first_seq is None:
+            self._first_seq = entry.head.seq
         if body is None:
             return
         if entry.head.kind == "receipt":
@@ -245,6 +248,8 @@ class BlobCheck:
         else:
             allowed = self._tokens.get(named[0]) == named[1]
             said, code = "erased by retention", "erased"
+        if named[0] < (self._first_seq or 0):
+            return  # what allows it was trimmed, and so was the segment, or that is missing for its own reason
         if not allowed:
             problem = f"{kind} of a segment without the entry that allows it"
             self._findings.add(Verdict.INCOMPLETE, "erasure", line.where, problem)

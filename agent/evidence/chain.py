@@ -8,7 +8,6 @@ order. Source: docs/formats.md, "The journal" and "Keys and roles".
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,13 +18,13 @@ from agent import keys
 from agent.errors import CertificateError, FormatError, SignatureError
 from agent.evidence.read import Damage, Line, Torn
 from agent.evidence.starts import StartCheck, UnsignedRuns
+from agent.evidence.statements import StatementCheck
 from agent.evidence.verdict import Findings, Verdict
 from agent.formats import fields, statement
-from agent.formats.bodies import STATEMENT_KINDS
 from agent.formats.canonical import Object
 from agent.formats.entries import Entry
 from agent.store import state
-from agent.store.state import JournalState
+from agent.store.state import JournalState, Reference
 
 _CAMERA_KINDS = ("camera", "sim")
 
@@ -68,6 +67,7 @@ class ChainCheck:
         self._outside_head = outside_head
         self._now_ms = now_ms
         self._leaf: x509.Certificate | None = None
+        self._chain: list[str] = []
         self._verifier: keys.Verifier | None = None
         self._validity_ms: tuple[int, int] | None = None
         self._last_where = ""
@@ -77,7 +77,9 @@ class ChainCheck:
         self._is_excerpt = excerpt is not None
         self._starts = StartCheck(findings, torn_lines_are_here=not self._is_excerpt)
         self._unsigned = UnsignedRuns(findings)
-        self._trims: list[tuple[int, int]] = []
+        self._statements = StatementCheck(root, findings)
+        self._ack: tuple[Reference, int] | None = None
+        self._trimmed: int | None = None
         self._outside_seen = False
         self._state: JournalState | None = None
         if excerpt:
@@ -112,6 +114,7 @@ class ChainCheck:
     def _take_damage(self, damage: Damage) -> None:
         self._after_damage = True
         self.unbroken = False
+        self._state = None
         rival = damage.rival
         if rival is not None and self._is_signed_by_us(rival):
             self._add(Verdict.FORK, "rival", damage.where, "the camera signed two entries with this number")
@@ -153,8 +156,8 @@ class ChainCheck:
             self._add(Verdict.UNTRUSTED, "certificate", line.where, problem)
         if head.seq > 0:
             self.unbroken = self._is_excerpt
-            if not self._is_excerpt:
-                problem = "the genesis entry with the camera's certificate is not there"
+            if not self._is_excerpt and head.kind != "checkpoint":
+                problem = "neither genesis nor a checkpoint begins it, which would hold the camera's certificate"
                 self._add(Verdict.UNTRUSTED, "certificate", line.where, problem)
 
     def _check_identity(self, line: Line) -> bool:
@@ -172,17 +175,17 @@ class ChainCheck:
         """Certificate and kind of signer, from the entry that says them first."""
         entry = line.entry
         if entry.body is None:
-            if entry.head.kind == "genesis" and self._leaf is None:
+            if self._leaf is None and self.entries == 0:
                 self._add(Verdict.UNTRUSTED, "certificate", line.where, "the camera's certificate is withheld")
             return
         self._unsigned.slow_signer = entry.body["slow_signer"] is True
         if entry.head.kind == "genesis":
             self.key_class = fields.text_of(entry.body, "key_class")
             self._take_chain(entry.body, line)
-        elif self._leaf is not None:
-            known = hashlib.sha256(self._leaf.public_bytes(Encoding.DER)).hexdigest()
-            if entry.body["certificate"] != known:
-                self._add(Verdict.INVALID, "checkpoint", line.where, "names another certificate than the camera's")
+        elif self._leaf is None and self.entries == 0:
+            self._take_chain(entry.body, line)
+        elif self._leaf is not None and entry.body["chain"] != self._chain:
+            self._add(Verdict.INVALID, "checkpoint", line.where, "names other certificates than the camera's")
 
     def _take_chain(self, body: Object, line: Line) -> None:
         where = f"{line.where}: certificate"
@@ -207,6 +210,7 @@ class ChainCheck:
             self._add(Verdict.UNTRUSTED, "certificate", where, error.problem)
             return
         self._leaf = leaf
+        self._chain = [fields.encode_base64(each.public_bytes(Encoding.DER)) for each in chain]
         first, last = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         self._validity_ms = int(first.timestamp()) * 1000, int(last.timestamp()) * 1000 + 999
         try:
@@ -254,6 +258,7 @@ class ChainCheck:
             return False
         if head.seq > last.head.seq + 1:
             self.unbroken = False
+            self._state = None
             missing = f"entries {last.head.seq + 1} to {head.seq - 1} before it are missing"
             # A writer never leaves a number out inside a file; a whole file can be lost.
             verdict = Verdict.INVALID if line.file == self._last_file else Verdict.INCOMPLETE
@@ -292,34 +297,43 @@ class ChainCheck:
         """What entries say of the journal itself."""
         entry = line.entry
         body = entry.body
+        if entry.head.kind == "dock":
+            self._statements.take_dock(line)
         if body is None:
             return
-        if entry.head.kind in STATEMENT_KINDS:
-            self._check_statement(body, line)
+        if body.get("statement") is not None:
+            self._statements.take(body, line, self.unbroken and not self._is_excerpt and not self.withheld)
+            if entry.head.kind == "ack":
+                self._take_ack(entry, body)
         elif entry.head.kind == "trim":
-            self._trims.append((fields.integer_of(body, "first"), fields.integer_of(body, "last")))
+            self._take_trim(body, line)
         elif entry.head.kind == "key.rotate":
             self.key_class = fields.text_of(body, "key_class")
             self._take_chain(body, line)
 
-    def _check_statement(self, body: Object, line: Line) -> None:
-        """Form and type only: the camera checked the signature, the dock's certificate is not in the journal."""
-        try:
-            name = statement.parse_embedded(fields.object_of(body, "statement")).name
-        except FormatError as error:
-            self._add(Verdict.INVALID, "statement", line.where, str(error))
-            return
-        if name != line.entry.head.kind:
-            self._add(Verdict.INVALID, "statement", line.where, f"holds a statement of the type {name}")
+    def _take_ack(self, entry: Entry, body: Object) -> None:
+        said = statement.parse_embedded(fields.object_of(body, "statement"))
+        self._ack = Reference(entry.head.seq, entry.digest.hex()), fields.integer_of(said.value, "seq")
+
+    def _take_trim(self, body: Object, line: Line) -> None:
+        """A trim counts if the last `ack` entry before it is the one it names, and covers it. All begin at entry 0."""
+        named, last = state.parse_reference(fields.object_of(body, "ack")), fields.integer_of(body, "last")
+        ack, acknowledged = self._ack or (None, -1)
+        if named == ack and last <= acknowledged and body["first"] == 0:
+            self._trimmed = last
+        elif named.seq >= (self.first_seq or 0):
+            self._add(Verdict.INVALID, "trim", line.where, "does not begin at entry 0, or its ack does not cover it")
 
     def _fold(self, line: Line, bad: bool) -> None:
         """What the camera's own reader makes of the entries: it refuses what no camera writes, checkpoints included."""
         entry = line.entry
         try:
-            if bad or not self.unbroken or entry.body is None:
+            if bad or entry.body is None:
                 self._state = None
             elif entry.head.kind == "genesis":
                 self._state = state.from_genesis(entry)
+            elif self.entries == 0 and entry.head.kind == "checkpoint":
+                self._state = state.from_checkpoint(entry)
             elif self._state is not None:
                 self._state = state.apply(self._state, entry)
         except FormatError as error:
@@ -327,12 +341,8 @@ class ChainCheck:
             self._add(Verdict.INVALID, "state", line.where, f"no camera writes this: {error}")
 
     def _check_start_is_trimmed(self, first_seq: int) -> None:
-        """`trim` entries name exactly what is missing at the start, or it is incomplete."""
-        covered = 0
-        for first, last in sorted(self._trims):
-            if first == covered:
-                covered = last + 1
-        if covered == first_seq:
+        """A `trim` entry names what is missing at the start, or it is incomplete."""
+        if self._trimmed is not None and self._trimmed + 1 >= first_seq:
             self._add(Verdict.PARTIAL, "trimmed", f"entry {first_seq}", f"entries 0 to {first_seq - 1} were trimmed")
         else:
             problem = f"entries 0 to {first_seq - 1} are missing, and no trim entry says so"

@@ -73,6 +73,7 @@ _LAST_OF_DOCK = record({"dock": identifier, "dseq": _SIZE})
 _VALUES = mapping_of(_any_scalar, 16)
 STATEMENT = statement.EMBEDDED
 _ENTRY_REFERENCE = record({"seq": _SIZE, "head": hash_hex})
+_CHAIN = listing(_CERTIFICATE, 4, least=1)
 _DOCKING = {"session": random_hex, "dock": identifier, "beacon": nullable(hash_hex)}
 _RECORDING = {"rec": recording_id}
 _SEGMENT_OF = {"rec": recording_id, "seg": _SEGMENT}
@@ -91,7 +92,7 @@ OPEN_RECORDING = record(
 
 _FIELDS: dict[str, Mapping[str, Check]] = {
     "genesis": {
-        "chain": listing(_CERTIFICATE, 4, least=1),
+        "chain": _CHAIN,
         "key_class": _KEY_CLASS,
         "slow_signer": boolean,
         "model": word,
@@ -115,7 +116,7 @@ _FIELDS: dict[str, Mapping[str, Check]] = {
         "ack": nullable(_ENTRY_REFERENCE),
         "policy": nullable(record({"hash": hash_hex, "version": _SIZE})),
         "slow_signer": boolean,
-        "certificate": hash_hex,
+        "chain": _CHAIN,
         "dseq": _last_of_docks,
         "assignment": nullable(hash_hex),
         "last_utc": nullable(utc),
@@ -124,7 +125,7 @@ _FIELDS: dict[str, Mapping[str, Check]] = {
         "low": _SIZE,
     },
     "policy": {"hash": hash_hex, "version": _SIZE},
-    "dock": _DOCKING,
+    "dock": {**_DOCKING, "chain": _CHAIN},
     "undock": _DOCKING,
     **{kind: {"statement": STATEMENT} for kind in ("beacon", "token", "ack", "assign", "receipt", "hold")},
     "selftest": {
@@ -197,7 +198,7 @@ _FIELDS: dict[str, Mapping[str, Check]] = {
     "orphan": {"file": file_name, "size": _SIZE, "hash": hash_hex},
     "config": {"hash": hash_hex, "statement": nullable(STATEMENT)},
     "update": {"from": word, "to": word, "image": hash_hex},
-    "key.rotate": {"chain": listing(_CERTIFICATE, 4, least=1), "key_class": _KEY_CLASS},
+    "key.rotate": {"chain": _CHAIN, "key_class": _KEY_CLASS},
     "reset": {"cause": word},
     "shutdown": {"cause": word},
 }

@@ -19,6 +19,8 @@ PROFILES = ("fr-2016", "fr-2022")
 MAX_RECIPIENTS = 16
 MAX_POST_QUANTUM_RECIPIENTS = 6
 """What is sealed into an entry (place, notice) has a header of 1,560 bytes for each, and must fit into a line."""
+NOTHING_SEQ = -1
+"""`ack.seq` where the dock's archive has nothing of this journal; its head then is zeros."""
 LONG_TYPES = frozenset({"policy", "token"})
 _SIGNATURE_COLUMN_BYTES = 98
 """The tab, the 96 characters of the longest signature, the newline."""
@@ -66,7 +68,7 @@ _BY_DOCK: dict[str, Mapping[str, Check]] = {
         "from": fields.utc,
         "until": fields.utc,
     },
-    "ack": {"seq": integer(), "head": hash_hex},
+    "ack": {"seq": integer(NOTHING_SEQ), "head": hash_hex},
     "ticket": {
         **_BLOB,
         "method": one_of("PUT"),
@@ -97,6 +99,7 @@ _POLICY: Mapping[str, Check] = {
     "intake_hosts": listing(_host, 64),
     "tsa_roots": listing(fields.base64_of(100, 4096), 8),
     "retention_days": integer(1, 400),
+    "purge_days": integer(0, 400),
     "prerecord_ms": integer(0, 120_000),
     "prerecord_sound": fields.boolean,
     "sound": fields.boolean,
@@ -183,6 +186,8 @@ def _check(name: str, value: Object) -> None:
     if name not in _CHECKS:
         raise FormatError("typ", f"{shown(value.get('typ'))} is not known at version 1")
     _CHECKS[name](value, name)
+    if name == "ack" and (value["seq"] == NOTHING_SEQ) != (value["head"] == fields.ZERO_HASH):
+        raise FormatError("ack.head", f"is zeros when seq is {NOTHING_SEQ}, and only then")
 
 
 def _check_size(name: str, signed_bytes: int) -> None:
@@ -193,7 +198,10 @@ def _check_size(name: str, signed_bytes: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The agency's signed policy, typed. `hash_hex` is the SHA-256 of the signed bytes."""
+    """The agency's signed policy, typed. `hash_hex` is the SHA-256 of the signed bytes.
+
+    `purge_days`: how long after its receipt a received blob stays on the card; 0: it leaves at once.
+    """
 
     agency: str
     version: int
@@ -202,7 +210,9 @@ class Policy:
     profile: str
     recipients: tuple[str, ...]
     docks: tuple[str, ...]
+    intake_hosts: tuple[str, ...]
     retention_days: int
+    purge_days: int
     prerecord_ms: int
     prerecord_sound: bool
     sound: bool
@@ -225,7 +235,9 @@ def policy_of(statement: Statement) -> Policy:
         profile=fields.text_of(value, "profile"),
         recipients=texts("recipients"),
         docks=texts("docks"),
+        intake_hosts=texts("intake_hosts"),
         retention_days=fields.integer_of(value, "retention_days"),
+        purge_days=fields.integer_of(value, "purge_days"),
         prerecord_ms=fields.integer_of(value, "prerecord_ms"),
         prerecord_sound=bool(value["prerecord_sound"]),
         sound=bool(value["sound"]),

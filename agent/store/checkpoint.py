@@ -63,16 +63,17 @@ class OpenRecording:
 class JournalState:
     """What the journal says up to its newest entry. `position` is where the next one goes.
 
-    `policy`: (hash, version) in force. `dseq`: (dock, last dseq) of the docks last heard, the newest last.
-    `interrupted`: the recording that a cut ended and nobody acknowledged yet. `token`: the head that the last token is
-    over. `low`: the first entry of the oldest file that still matters. `clean`: the newest entry is a shutdown.
+    `chain`: base64 of the camera's certificates, its own first. `policy`: (hash, version) in force. `dseq`: (dock, last
+    dseq) of the docks last heard, the newest last. `interrupted`: the recording that a cut ended and nobody
+    acknowledged yet. `token`: the head that the last token is over. `low`: the first entry of the oldest file that
+    still matters. `clean`: the newest entry is a shutdown.
     """
 
     position: Position
     boot: str
     last_signed: Reference
     clean: bool
-    certificate: str
+    chain: tuple[str, ...]
     slow_signer: bool
     open: tuple[OpenRecording, ...] = ()
     interrupted: str | None = None
@@ -93,7 +94,7 @@ def checkpoint_body(state: JournalState) -> Object:
         "ack": None if state.ack is None else state.ack.body,
         "policy": None if state.policy is None else {"hash": state.policy[0], "version": state.policy[1]},
         "slow_signer": state.slow_signer,
-        "certificate": state.certificate,
+        "chain": list(state.chain),
         "dseq": [{"dock": dock, "dseq": dseq} for dock, dseq in state.dseq],
         "assignment": state.assignment,
         "last_utc": None if state.last_utc_ms is None else fields.format_utc(state.last_utc_ms),
@@ -111,7 +112,7 @@ def parse_checkpoint(body: Object, position: Position, boot: str, last_signed: R
         boot=boot,
         last_signed=last_signed,
         clean=False,
-        certificate=fields.text_of(body, "certificate"),
+        chain=parse_chain(body),
         slow_signer=body["slow_signer"] is True,
         open=tuple(_parse_recording(each) for each in fields.list_of(body, "open")),
         interrupted=_optional_text(body, "interrupted"),
@@ -133,6 +134,11 @@ def parse_reference(value: Object) -> Reference:
 def parse_policy(value: Object) -> tuple[str, int]:
     """(hash, version) of a checked body."""
     return fields.text_of(value, "hash"), fields.integer_of(value, "version")
+
+
+def parse_chain(body: Object) -> tuple[str, ...]:
+    """Base64 of the camera's certificates, its own first, of a checked body."""
+    return tuple(str(each) for each in fields.list_of(body, "chain"))
 
 
 def _optional_text(body: Object, key: str) -> str | None:

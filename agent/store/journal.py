@@ -134,7 +134,7 @@ class Journal:
         path = file_path(found.first_seq)
         if state.position.dev != dev:
             raise StoreError(path, f"is the journal of camera {state.position.dev}, not of {dev}", _ENROL_AGAIN)
-        if state.certificate != hashlib.sha256(writing.signer.chain[0]).hexdigest():
+        if state.chain[0] != fields.encode_base64(writing.signer.chain[0]):
             raise StoreError(path, "was signed under another certificate than this camera's", _ENROL_AGAIN)
         entry = _signed(writing, state.position, "checkpoint", checkpoint_body(state))
         recovered = Recovered(

@@ -10,7 +10,6 @@ Source: docs/formats.md, "The journal".
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -27,6 +26,7 @@ from agent.store.checkpoint import (
     OpenSegment,
     Reference,
     checkpoint_body,
+    parse_chain,
     parse_checkpoint,
     parse_policy,
     parse_reference,
@@ -41,6 +41,7 @@ __all__ = [
     "checkpoint_body",
     "from_checkpoint",
     "from_genesis",
+    "parse_reference",
     "recording_id",
 ]
 
@@ -61,7 +62,7 @@ def from_genesis(entry: Entry) -> JournalState:
             boot=entry.head.stamp.boot,
             last_signed=_reference(entry),
             clean=False,
-            certificate=_leaf_hash(body),
+            chain=parse_chain(body),
             slow_signer=body["slow_signer"] is True,
         ),
         entry,
@@ -107,7 +108,7 @@ def _after(state: JournalState, entry: Entry, grown: tuple[OpenRecording, ...] |
         boot=stamp.boot,
         last_signed=state.last_signed if entry.signature is None else Reference(head.seq, digest),
         clean=head.kind == "shutdown",
-        certificate=state.certificate,
+        chain=state.chain,
         slow_signer=state.slow_signer,
         open=state.open if grown is None else grown,
         interrupted=state.interrupted,
@@ -160,6 +161,8 @@ def _statement(state: JournalState, head: Head, body: Object) -> JournalState:
 
 
 def _acknowledged(state: JournalState, ack: Reference) -> Reference:
+    if ack.seq < 0:
+        raise FormatError("ack.statement.seq", "that the archive has nothing is an answer, not an entry")
     if ack.seq >= state.position.seq or (state.ack is not None and ack.seq < state.ack.seq):
         raise FormatError("ack.statement.seq", f"{ack.seq} was never sent, or is before the last one acknowledged")
     return ack
@@ -170,7 +173,7 @@ def _config(state: JournalState, head: Head, body: Object) -> JournalState:
 
 
 def _key_rotate(state: JournalState, head: Head, body: Object) -> JournalState:
-    return replace(state, certificate=_leaf_hash(body))
+    return replace(state, chain=parse_chain(body))
 
 
 def recording_id(position: Position) -> str:
@@ -296,7 +299,3 @@ def _next_position(entry: Entry) -> Position:
 
 def _reference(entry: Entry) -> Reference:
     return Reference(entry.head.seq, entry.digest.hex())
-
-
-def _leaf_hash(body: Object) -> str:
-    return hashlib.sha256(fields.decode_base64(fields.list_of(body, "chain")[0], "chain")).hexdigest()

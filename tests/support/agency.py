@@ -96,20 +96,17 @@ class TestAgency:
         """The signing key and certificate of a dock: the same at each call."""
         return issue(self.authority(), Role("dock", dock), self.now_ms, seeded_random(f"{self.agency} {dock}"))
 
-    def says(self, name: str, dev: str, jid: str, dseq: int, dock: str = "dock-01", **own: Value) -> Object:
-        """What an entry holds of a dock's statement, signed; the session is zeros unless `own` says another."""
+    def says(self, name: str, signer: str, /, **own: Value) -> Object:
+        """What an entry holds of a statement that the dock `signer` signed; `own` gives or changes its fields."""
         value: dict[str, Value] = {
             "agency": self.agency,
-            "dock": dock,
-            "dev": dev,
-            "jid": jid,
-            "dseq": dseq,
+            "dock": signer,
             "session": "0" * 32,
             "utc": format_utc(self.now_ms),
             **own,
         }
         text = compose(name, value)
-        return {"statement": Statement(name, value, text, sign(self.dock(dock).key, text)).embedded}
+        return {"statement": Statement(name, value, text, sign(self.dock(signer).key, text)).embedded}
 
     def sign_policy(self, **changes: Value) -> bytes:
         """The policy's line with these fields changed, signed again."""

@@ -22,6 +22,7 @@ from agent.formats.entries import Entry, Position
 from agent.formats.fields import ZERO_HASH, encode_base64, format_utc
 from agent.model import NS_PER_MS, NS_PER_S, Stamp, TimeSource
 from agent.ports import Signer
+from agent.store.state import Reference
 from tests.support.agency import TestAgency
 
 JID = "0123456789abcdef" * 2
@@ -64,7 +65,7 @@ class Builder:
     folder: Path
     signer: Signer
     dev: str
-    certificate: bytes
+    agency: TestAgency
     recipients: tuple[Recipient, ...]
     policy: tuple[str, int]
     utc_ms: int
@@ -81,6 +82,8 @@ class Builder:
     open_recordings: list[Object] = field(default_factory=list)
     torn: list[Object] = field(default_factory=list)
     interrupted: str | None = None
+    ack: Object | None = None
+    dseq: dict[str, int] = field(default_factory=dict)
     lies: dict[str, Object] = field(default_factory=dict)
     """For a kind of entry, fields of its body that the camera's key signs other than they are."""
     _random: random.Random = field(default_factory=lambda: random.Random(1))
@@ -137,6 +140,23 @@ class Builder:
         self._append_boot(None, self.last_signed)
         self.append("policy", {"hash": self.policy[0], "version": self.policy[1]})
 
+    def dock(self, dock: str = "dock-01", session: str = "0" * 32) -> None:
+        """A session with a dock of the agency begins."""
+        chain = [encode_base64(self.agency.dock(dock).certificate.public_bytes(Encoding.DER))]
+        self.append("dock", {"session": session, "dock": dock, "beacon": None, "chain": chain})
+
+    def said(self, name: str, signer: str = "dock-01", /, **own: Value) -> Entry:
+        """A statement that the dock `signer` signed, journalled; `own` gives or changes its fields."""
+        self.dseq[signer] = dseq = self.dseq.pop(signer, 0) + 1
+        value: dict[str, Value] = {"dev": self.dev, "jid": self.jid, "dseq": dseq, **own}
+        return self.append(name, self.agency.says(name, signer, **value))
+
+    def acknowledge(self) -> Reference:
+        """An `ack` of all entries so far, journalled."""
+        self.ack = {"seq": self._seq - 1, "head": self._prev}
+        entry = self.said("ack", seq=self._seq - 1, head=self._prev)
+        return Reference(entry.head.seq, entry.digest.hex())
+
     def rotate(self) -> None:
         """A new file, which begins with a checkpoint."""
         self.files.append([])
@@ -170,11 +190,11 @@ class Builder:
         return {
             "prev_head": self._prev,
             "open": list(self.open_recordings),
-            "ack": None,
+            "ack": self.ack,
             "policy": {"hash": self.policy[0], "version": self.policy[1]},
             "slow_signer": self.slow_signer,
-            "certificate": hashlib.sha256(self.certificate).hexdigest(),
-            "dseq": [],
+            "chain": [encode_base64(each) for each in self.signer.chain],
+            "dseq": [{"dock": dock, "dseq": dseq} for dock, dseq in self.dseq.items()],
             "assignment": None,
             "last_utc": format_utc(self.utc_ms),
             "token": None,
@@ -417,7 +437,7 @@ def builder(folder: Path, agency: TestAgency, dev: str = "cam-01", slow_signer: 
         folder=folder,
         signer=agency.signer(dev),
         dev=dev,
-        certificate=agency.chain(dev)[0].public_bytes(Encoding.DER),
+        agency=agency,
         recipients=parse_recipients(agency.policy.recipients),
         policy=(agency.policy.hash_hex, agency.policy.version),
         utc_ms=agency.now_ms,

@@ -16,10 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from agent.formats.canonical import Object
-from agent.formats.fields import encode_base64, format_utc
-from agent.formats.statement import Statement, compose
-from tests.support.agency import TestAgency
+from agent.formats.fields import encode_base64
+from tests.support.evidence import Builder
 
 _CONFIG = """[tsa]
 default_tsa = one
@@ -94,18 +92,6 @@ def make_stamper(folder: Path) -> Stamper:
     return Stamper(folder)
 
 
-def token_body(agency: TestAgency, dev: str, jid: str, head: str, imprint: str, reply: bytes) -> Object:
-    """What a `token` entry holds; the dock's own signature is not looked at here."""
-    value: Object = {
-        "agency": agency.agency,
-        "dock": "dock-01",
-        "dev": dev,
-        "jid": jid,
-        "dseq": 1,
-        "session": "0" * 32,
-        "utc": format_utc(agency.now_ms),
-        "head": head,
-        "imprint": imprint,
-        "tsr": encode_base64(reply),
-    }
-    return {"statement": Statement("token", value, compose("token", value), bytes(range(48, 56))).embedded}
+def journal_token(made: Builder, head: str, reply: bytes) -> None:
+    """A `token` entry over that head, in the session that `made.dock()` began."""
+    made.said("token", head=head, imprint=head, tsr=encode_base64(reply))

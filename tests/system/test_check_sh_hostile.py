@@ -18,7 +18,7 @@ from agent.formats import bundle
 from tests.support.agency import TestAgency, make_agency
 from tests.support.evidence import builder
 from tests.support.exports import DAY_MS, Checked, make_bundle, reader, record, run_check
-from tests.support.timestamps import Stamper, make_stamper, token_body
+from tests.support.timestamps import Stamper, journal_token, make_stamper
 
 STOCK_TOOLS = ("openssl", "sha256sum", "dd", "base64", "wc", "tr", "tail", "head", "cut")
 MORE_TOOLS = ("mktemp", "mkdir", "dirname", "cat", "rm", "od")
@@ -42,11 +42,12 @@ def stamped(tmp_path_factory: pytest.TempPathFactory) -> Stamped:
     stamper = make_stamper(base / "tsa")
     camera = builder(base / "data", agency)
     camera.genesis()
+    camera.dock()
     record(camera, 0, (1,))
 
     def stamp() -> None:
         head = camera.files[-1][-1].digest.hex()
-        camera.append("token", token_body(agency, "cam-01", camera.jid, head, head, stamper.stamp(head)))
+        journal_token(camera, head, stamper.stamp(head))
 
     stamp()
     rec = record(camera, 100, (2,))
@@ -142,9 +143,10 @@ def test_a_token_over_another_hash_fails(stamped: Stamped, tmp_path: Path) -> No
     agency, stamper = stamped.agency, stamped.stranger
     camera = builder(tmp_path / "data", agency)
     camera.genesis()
+    camera.dock()
     rec = record(camera, 0, (1,))
     head = camera.files[-1][-1].digest.hex()
-    camera.append("token", token_body(agency, "cam-01", camera.jid, head, head, stamper.stamp("0" * 64)))
+    journal_token(camera, head, stamper.stamp("0" * 64))
     camera.write()
     folder = make_bundle(camera, agency, rec, tmp_path / "bundle", tsa_pem=stamper.pem).folder
     assert "after.tsr: the token does not verify" in failure(check(stamped, folder))
@@ -175,6 +177,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Stamped:
     agency = make_agency(base, simulated=False)
     camera = builder(base / "data", agency)
     camera.genesis()
+    camera.dock()
     rec = record(camera, 0, (1,))
     camera.write()
     make_bundle(camera, agency, rec, base / "bundle")

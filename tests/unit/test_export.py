@@ -19,8 +19,7 @@ from agent.evidence.verify import verify
 from agent.formats import bundle, clip, mp4
 from agent.formats.age import RecipientKind
 from agent.formats.bundle import ExportStatement, SegmentRange
-from agent.formats.canonical import Object, Value
-from agent.formats.statement import Statement, compose
+from agent.formats.canonical import Value
 from tests.support.agency import TestAgency, make_agency, seeded_random
 from tests.support.evidence import Builder, Piece, builder
 from tests.support.exports import (
@@ -36,7 +35,7 @@ from tests.support.exports import (
     run_check,
     say_again,
 )
-from tests.support.timestamps import token_body
+from tests.support.timestamps import journal_token
 
 SECOND_NS = 1_000_000_000
 SEALED = 65_552
@@ -166,29 +165,17 @@ def test_bodies_of_others_stay_behind(tmp_path: Path, agency: TestAgency) -> Non
     }
 
 
-def assigned(agency: TestAgency, made: Builder, wearer: str) -> Object:
-    value: Object = {
-        "agency": agency.agency,
-        "dock": "dock-01",
-        "dev": "cam-01",
-        "jid": made.jid,
-        "dseq": 1,
-        "session": "0" * 32,
-        "utc": "2026-01-01T08:00:00.000Z",
-        "wearer": wearer,
-        "service": "jour",
-        "sector": "centre",
-        "from": "2026-01-01T08:00:00.000Z",
-        "until": "2026-01-01T18:00:00.000Z",
-    }
-    return {"statement": Statement("assign", value, compose("assign", value), bytes(range(48, 56))).embedded}
+def assign(made: Builder, wearer: str) -> None:
+    span = {"from": "2026-01-01T08:00:00.000Z", "until": "2026-01-01T18:00:00.000Z"}
+    made.said("assign", wearer=wearer, service="jour", sector="centre", **span)
 
 
 def test_only_the_assignment_of_this_wearer_goes_along(tmp_path: Path, agency: TestAgency) -> None:
     made = camera(tmp_path, agency)
     mine, others = "a" * 32, "b" * 32
-    made.append("assign", assigned(agency, made, others))
-    made.append("assign", assigned(agency, made, mine))
+    made.dock()
+    assign(made, others)
+    assign(made, mine)
     made.mono_ns += 10 * SECOND_NS
     rec = made.start()
     say_again(made, {"wearer": mine})
@@ -206,9 +193,10 @@ def test_the_stretch_goes_from_token_to_token(tmp_path: Path, agency: TestAgency
     reply = bytes(200)
 
     def stamp(head: str) -> int:
-        made.append("token", token_body(agency, "cam-01", made.jid, head, head, reply))
+        journal_token(made, head, reply)
         return made.seq - 1
 
+    made.dock()
     stamp(made.files[-1][-1].digest.hex())
     record(made, 0, (1,))
     old = made.files[-1][-1].digest.hex()
@@ -231,7 +219,8 @@ def test_a_slow_signer_is_declared_inside_the_stretch(tmp_path: Path, agency: Te
     """A token counts as its beginning only if a checkpoint follows it before the recording."""
     made = camera(tmp_path, agency, slow_signer=True)
     head = "0" * 64
-    made.append("token", token_body(agency, "cam-01", made.jid, head, head, bytes(200)))
+    made.dock()
+    journal_token(made, head, bytes(200))
     token = made.seq - 1
     first = record(made, 0, (3,))
     made.rotate()

@@ -92,7 +92,7 @@ def test_the_value_in_the_table_is_the_one_that_is_checked(name: str, value: str
         assert not takes(check, "another")
     elif plain.startswith("list of"):
         _check_list(check, plain)
-    elif match := re.fullmatch(r"(integer|text,) ([\d,]+) to ([\d,]+)", plain):
+    elif match := re.fullmatch(r"(integer|text,) (-?[\d,]+) to ([\d,]+)", plain):
         _check_range(check, match[1] == "integer", *(int(each.replace(",", "")) for each in match.groups()[1:]))
     elif match := re.fullmatch(r"1 to (\d+) times ([\d,]+)", plain):
         most, unit = int(match[1]), int(match[2].replace(",", ""))
@@ -139,7 +139,7 @@ def test_the_worked_example_is_the_entry_of_the_vectors() -> None:
 
 def test_the_folders_of_vectors_and_their_scripts_are_there() -> None:
     found = re.findall(r"^\| `(tests/vectors/[a-z0-9]+/)`.*`python -m (tests\.vectors\.\w+)`", PAGE, re.MULTILINE)
-    assert len(found) == 6
+    assert len(found) == 7
     for folder, script in found:
         assert (PROJECT / folder).is_dir()
         assert (PROJECT / f"{script.replace('.', '/')}.py").exists()

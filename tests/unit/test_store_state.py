@@ -105,7 +105,7 @@ def writer() -> Writer:
 def test_genesis_says_who_and_how(writer: Writer) -> None:
     state = writer.state
     assert state.position == Position("cam-1", "d" * 32, 1, writer.newest.digest.hex())
-    assert state.certificate == hashlib.sha256(SIGNER.chain[0]).hexdigest()
+    assert state.chain == tuple(fields.encode_base64(der) for der in SIGNER.chain)
     assert state.slow_signer
     assert state.last_signed == Reference(0, writer.newest.digest.hex())
     assert (state.open, state.interrupted, state.policy, state.ack, state.low) == ((), None, None, None, 0)
@@ -248,7 +248,7 @@ def test_a_policy_rises(writer: Writer) -> None:
 def test_a_key_that_rotates_changes_the_certificate(writer: Writer) -> None:
     chain = SeededSigner(seed="other").chain
     writer.add("key.rotate", {"chain": [fields.encode_base64(chain[0])], "key_class": "chip"})
-    assert writer.state.certificate == hashlib.sha256(chain[0]).hexdigest()
+    assert writer.state.chain == (fields.encode_base64(chain[0]),)
 
 
 def test_what_docks_said(writer: Writer) -> None:
@@ -259,6 +259,8 @@ def test_what_docks_said(writer: Writer) -> None:
     assert writer.state.dseq == (("dock-1", 5), ("dock-2", 1))
     writer.refuse("ack", writer.says("ack", "dock-2", 2, seq=0, head=HASH), "before the last one acknowledged")
     writer.refuse("ack", writer.says("ack", "dock-2", 2, seq=3, head=HASH), "was never sent")
+    nothing = writer.says("ack", "dock-2", 2, seq=-1, head=fields.ZERO_HASH)
+    writer.refuse("ack", nothing, "that the archive has nothing is an answer, not an entry")
     writer.add("config", {"hash": HASH, "statement": None})
     statement_body = writer.says("config", "dock-1", 7, hash=HASH, values={})
     writer.add("config", {"hash": HASH, **statement_body})
@@ -295,7 +297,7 @@ def test_docks_long_unheard_are_forgotten(writer: Writer) -> None:
         ("ack", {"seq": 0, "head": HASH}),
         ("policy", None),
         ("slow_signer", False),
-        ("certificate", HASH),
+        ("chain", [fields.encode_base64(bytes(100))]),
         ("dseq", []),
         ("assignment", HASH),
         ("last_utc", None),

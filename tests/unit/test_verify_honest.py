@@ -13,9 +13,8 @@ from agent.evidence.read import UnreadableError
 from agent.evidence.verdict import Report, Verdict
 from agent.evidence.verify import verify
 from agent.formats.canonical import Object
-from agent.formats.statement import Statement, compose
+from agent.formats.fields import encode_base64
 from agent.model import NS_PER_MS, NS_PER_S
-from firmware.certificates import sign
 from tests.support.agency import TestAgency, make_agency
 from tests.support.evidence import Builder, OpenSegment, Piece, builder, shift
 
@@ -298,7 +297,7 @@ def test_an_older_boot_comes_back(made: Builder, agency: TestAgency) -> None:
         ("recording.start", {"rec": "cam-01-00000000-3"}, "recording"),
         ("recording.stop", {"fragments": 7}, "stop"),
         ("recording.stop", {"duration_ms": 7}, "stop"),
-        ("checkpoint", {"certificate": "0" * 64}, "checkpoint"),
+        ("checkpoint", {"chain": [encode_base64(bytes(100))]}, "checkpoint"),
         ("checkpoint", {"policy": None}, "state"),
     ],
 )
@@ -371,31 +370,20 @@ def test_more_than_two_seconds_without_a_signature(slow: Builder, agency: TestAg
 # --- blobs that are elsewhere -----------------------------------------------------------------------------------------
 
 
-def receipt(made: Builder, agency: TestAgency, rec: str, seg: int, blob: str) -> None:
-    dock = agency.issue("dock", "dock-01")
-    text = compose(
+def receipt(made: Builder, rec: str, seg: int, blob: str) -> None:
+    made.dock()
+    made.said(
         "receipt",
-        {
-            "agency": agency.agency,
-            "dock": "dock-01",
-            "dev": made.dev,
-            "jid": made.jid,
-            "dseq": made.seq,
-            "session": "0" * 32,
-            "utc": "2026-01-01T09:00:00.000Z",
-            "rec": rec,
-            "seg": seg,
-            "blob": blob,
-            "size": 1,
-            "seal_seq": 1,
-            "seal_head": "0" * 64,
-            "store": "test",
-            "version": "1",
-            "dock_head": "0" * 64,
-        },
+        rec=rec,
+        seg=seg,
+        blob=blob,
+        size=1,
+        seal_seq=1,
+        seal_head="0" * 64,
+        store="test",
+        version="1",
+        dock_head="0" * 64,
     )
-    signature = sign(dock.key, text)
-    made.append("receipt", {"statement": Statement("receipt", {}, text, signature).embedded})
 
 
 def seal_hash(made: Builder) -> str:
@@ -406,7 +394,7 @@ def seal_hash(made: Builder) -> str:
 
 def test_a_blob_purged_under_a_receipt_is_held_elsewhere(made: Builder, agency: TestAgency) -> None:
     rec = made.record((2,))
-    receipt(made, agency, rec, 0, seal_hash(made))
+    receipt(made, rec, 0, seal_hash(made))
     made.append("purge", {"rec": rec, "seg": 0, "receipt": {"seq": made.last_signed[0], "head": made.last_signed[1]}})
     assert codes(check(made, agency)) == []  # power failed before the file was gone
     shutil.rmtree(made.folder / "segments" / rec)
@@ -419,7 +407,7 @@ def test_a_blob_purged_under_a_receipt_is_held_elsewhere(made: Builder, agency: 
 def test_a_blob_purged_without_its_receipt_is_missing(made: Builder, agency: TestAgency, wrong: str) -> None:
     rec = made.record((2,))
     if wrong == "of another blob":
-        receipt(made, agency, rec, 0, "0" * 64)
+        receipt(made, rec, 0, "0" * 64)
     made.append("purge", {"rec": rec, "seg": 0, "receipt": {"seq": made.last_signed[0], "head": made.last_signed[1]}})
     shutil.rmtree(made.folder / "segments" / rec)
     report = check(made, agency)

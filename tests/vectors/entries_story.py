@@ -32,6 +32,11 @@ def camera_certificate() -> bytes:
     return certificate(f"camera:{DEV}", CAMERA_KEY, AGENCY_KEY)
 
 
+@cache
+def dock_certificate() -> bytes:
+    return certificate("dock:dock-01", make_statement.DOCK_KEY, AGENCY_KEY)
+
+
 def statement(name: str) -> dict[str, object]:
     """The dock's line inside a body."""
     signed = make_statement.text(name)
@@ -84,7 +89,7 @@ def story() -> list[tuple[str, dict[str, object]]]:
         ),
         ("boot", boot(clean=True, last=(0, ZEROS))),
         ("policy", policy),
-        ("dock", {**docking, "beacon": None}),
+        ("dock", {**docking, "beacon": None, "chain": [base64_of(dock_certificate())]}),
         ("beacon", {"statement": statement("beacon")}),
         ("token", {"statement": statement("token")}),
         ("assign", {"statement": statement("assign")}),
@@ -174,7 +179,7 @@ def story() -> list[tuple[str, dict[str, object]]]:
                 "ack": reference,
                 "policy": policy,
                 "slow_signer": True,
-                "certificate": sha256(camera_certificate()),
+                "chain": chain,
                 "dseq": [{"dock": "dock-01", "dseq": 8}, {"dock": "dock-02", "dseq": 0}],
                 "assignment": digest("assign"),
                 "last_utc": "2026-03-02T08:00:24.000Z",

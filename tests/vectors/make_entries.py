@@ -208,6 +208,16 @@ def refused_lines() -> dict[str, tuple[bytes, str]]:
             with_body({"dseq": [{"dock": "dock-01", "dseq": 1}] * 2}, "checkpoint"),
             "checkpoint.dseq: a dock comes twice",
         ),
+        "checkpoint-no-certificate": (
+            with_body({"chain": []}, "checkpoint"),
+            "checkpoint.chain: not a list of 1 to 4",
+        ),
+        "dock-no-certificate": (with_body({"chain": []}, "dock"), "dock.chain: not a list of 1 to 4"),
+        "dock-chain-missing": (with_body({"chain": ...}, "dock"), "dock.chain: missing"),
+        "undock-with-a-chain": (
+            with_body({"chain": [base64_of(camera_certificate())]}, "undock"),
+            "undock: unknown field 'chain'",
+        ),
         "ack-of-another-type": (with_body({"statement": statement("hold")}, "ack"), "ack.statement: is a hold"),
         "ack-not-a-statement": (
             with_body({"statement": {"sig": base64_of(bytes(70)), "text": "{}"}}, "ack"),

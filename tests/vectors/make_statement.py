@@ -27,6 +27,7 @@ POLICY_KEY = key("policy of sdis-44")
 
 NOT_ONE_LINE = "statement: not one line of JSON, a tab and a signature"
 NOT_CANONICAL = "json: not in the canonical encoding (keys sorted and once, no white space)"
+ACK_RULE = "ack.head: is zeros when seq is -1, and only then"
 NOT_UTC = "not a UTC time like 2026-01-31T08:00:00.000Z"
 
 
@@ -86,11 +87,15 @@ VALUES: dict[str, dict[str, object]] = {
         "intake_hosts": ["dock-01.sdis-44.example:8443"],
         "tsa_roots": [base64_of(noise("tsa", 600))],
         "retention_days": 180,
+        "purge_days": 7,
         "prerecord_ms": 30_000,
         "prerecord_sound": False,
         "sound": True,
     },
 }
+
+NOTHING: dict[str, object] = {"seq": -1, "head": "0" * 64}
+"""Of an `ack`: the archive has nothing of this journal."""
 
 
 def text(name: str, **changed: object) -> bytes:
@@ -167,6 +172,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "utc-other-digits": (ack(utc="２026-03-02T07:55:03.000Z"), f"ack.utc: {NOT_UTC}"),
     "head-65-digits": (ack(head=digest("head") + "0"), "ack.head: not a SHA-256 in 64 lower-case hex digits"),
     "head-newline": (ack(head=digest("head")[:-1] + "\n"), "head: a control character or a lone surrogate"),
+    "ack-nothing-with-a-head": (ack(seq=-1), ACK_RULE),
+    "ack-zeros-with-a-seq": (ack(head="0" * 64), ACK_RULE),
+    "ack-seq-minus-2": (ack(seq=-2), "ack.seq: not an integer from -1 to 9007199254740991"),
     "beacon-nonce-null": (line(text("beacon", nonce=None)), "beacon.nonce: not 128 bits in 32 lower-case hex digits"),
     "assign-no-wearer": (line(text("assign", wearer="")), "assign.wearer: not 128 bits in 32 lower-case hex digits"),
     "ticket-post": (line(text("ticket", method="POST")), "ticket.method: 'POST' is none of PUT"),
@@ -208,6 +216,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "policy-prerecord": (policy(prerecord_ms=120_001), "policy.prerecord_ms: not an integer from 0 to 120000"),
     "policy-sound-null": (policy(sound=None), "policy.sound: not true or false"),
     "policy-retention": (policy(retention_days=0), "policy.retention_days: not an integer from 1 to 400"),
+    "policy-purge-401": (policy(purge_days=401), "policy.purge_days: not an integer from 0 to 400"),
+    "policy-purge-negative": (policy(purge_days=-1), "policy.purge_days: not an integer from 0 to 400"),
+    "policy-purge-missing": (policy(purge_days=...), "policy.purge_days: missing"),
     "policy-host": (
         policy(intake_hosts=["https://dock"]),
         "policy.intake_hosts[0]: not a host name, with or without a port",
@@ -222,10 +233,12 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 def generate() -> Mapping[str, bytes]:
     """Names of files to their bytes."""
     files = {f"valid-{name}.line": line(text(name), name) for name in VALUES}
+    files["valid-ack-nothing.line"] = ack(**NOTHING)
     files |= {f"{name}.line": data for name, (data, _) in REFUSED.items()}
     index: dict[str, dict[str, object]] = {
         f"valid-{name}.line": {"type": name, "value": value} for name, value in VALUES.items()
     }
+    index["valid-ack-nothing.line"] = {"type": "ack", "value": {**VALUES["ack"], **NOTHING}}
     index |= {f"{name}.line": {"error": error} for name, (_, error) in REFUSED.items()}
     files["index.json"] = json.dumps(index, indent=1, sort_keys=True).encode() + b"\n"
     return files
