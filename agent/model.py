@@ -304,7 +304,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`PUT` the file `path` of the data folder, `size` bytes, to `url` with exactly these headers and Content-Length."""
+    """`PUT` the file `path` of the data folder, `size` bytes, to `url` with these headers and Content-Length only."""
 
     number: int
     path: str
