@@ -4,8 +4,9 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 OUT ?= demo
 FOOTAGE ?=
+ARGUMENTS ?=
 
-.PHONY: help setup demo test check bench lint vectors
+.PHONY: help setup demo test check kills plaintext bench lint vectors
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -26,6 +27,14 @@ lint: setup ## ruff, strict types, import rules, vectors
 check: setup ## the slow suite: stock tools, npm readers, a browser
 	@.ci/setup check
 	@$(PYTHON) -m pytest tests/system
+
+kills: setup ## kill -9 and cut the power at every bad moment, over 100 times: ARGUMENTS="--seed N --rounds N"
+	@.ci/setup tests
+	@$(PYTHON) -m tests.kills $(ARGUMENTS)
+
+plaintext: setup ## search a card's raw image for what was filmed (root, loop devices)
+	@.ci/setup tests
+	@$(PYTHON) -m pytest tests/system/test_plaintext.py
 
 bench: setup ## every figure of the design against its peer
 	@.ci/setup tests
