@@ -46,6 +46,7 @@ class Recorder:
         self._report = report
         self._recording: Recording | None = None
         self._waiting: list[Mark | Notice] = []
+        self._answers: list[Report] = []  # to be given once their entries are durable
         self._next_serial = 0
         self._failed = False
 
@@ -60,6 +61,7 @@ class Recorder:
         try:
             for order in orders:
                 self._handle(order)
+            self._commit()
             return self._advance()
         except (StoreError, DiskError) as error:
             self._fail(error)
@@ -69,7 +71,6 @@ class Recorder:
         match order:
             case Note():
                 self._parts.journal.append(order.kind, order.body)
-                self._parts.journal.commit()
             case Start():
                 self._begin(order)
             case CheckRoom():
@@ -94,8 +95,13 @@ class Recorder:
             self._parts.journal.append("mark", body)
         else:
             self._parts.journal.append("notice", {**body, "state": order.state.value, "reason": None})
+        self._answers.append(Marked(None if isinstance(order, Mark) else order.state))
+
+    def _commit(self) -> None:
         self._parts.journal.commit()
-        self._report(Marked(None if isinstance(order, Mark) else order.state))
+        answers, self._answers = self._answers, []
+        for answer in answers:
+            self._report(answer)
 
     def _begin(self, order: Start) -> None:
         assert self._recording is None, "the one before has not stopped"
@@ -108,8 +114,7 @@ class Recorder:
     def _refuse(self, refusal: Unavailable) -> None:
         values: dict[str, Value] = dict(refusal.values)
         self._parts.journal.append("refused", {"cause": refusal.cause, "values": values, "remedy": "dock_camera"})
-        self._parts.journal.commit()
-        self._report(Refused(refusal))
+        self._answers.append(Refused(refusal))
 
     def _advance(self) -> bool:
         recording = self._recording
@@ -120,6 +125,7 @@ class Recorder:
             recording.stop(StopCause.CARD, None, 0)
             self._end(recording.finish())
             self._refuse(full)
+            self._commit()
             return True
         progress = recording.advance()
         self._next_serial = recording.next_serial
@@ -130,6 +136,7 @@ class Recorder:
             waiting, self._waiting = self._waiting, []
             for order in waiting:
                 self._sign(order, progress.rec)
+            self._commit()
         return progress is not None
 
     def _end(self, stopped: Stopped) -> None:
