@@ -8,7 +8,7 @@ are durable; what is on the card is never changed or cut. Assumes one thread, an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.errors import DiskError, StoreError
@@ -18,7 +18,15 @@ from agent.formats.entries import Entry, Position, make
 from agent.model import Stamp
 from agent.ports import Disk, File, Random, Signer
 from agent.store.last import FOLDER, NEXT, LastFile, Torn, file_path
-from agent.store.state import JournalState, OpenRecording, apply, checkpoint_body, from_genesis, recording_id
+from agent.store.state import (
+    JournalState,
+    OpenRecording,
+    Reference,
+    apply,
+    checkpoint_body,
+    from_genesis,
+    recording_id,
+)
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_MESSAGE_CHARACTERS = 200
@@ -53,11 +61,17 @@ class _Writing:
 
 
 class Journal:
-    """Entries go in by `append` and become durable, all at once, by `commit`. `state` includes what is not durable."""
+    """Entries go in by `append` and become durable, all at once, by `commit`. `state` includes what is not durable.
+
+    `durable` names the last durable entry, None before the first commit; any thread may read it.
+    """
 
     def __init__(self, writing: _Writing, state: JournalState, pending: list[Entry], recovered: Recovered) -> None:
         """For `start`. `pending` are the first lines of the file that is to be opened."""
         self.recovered = recovered
+        self.durable: Reference | None = None
+        self._watch: Callable[[Sequence[Entry]], None] = _nobody
+        self._low = state.low
         self._writing = writing
         self._state = state
         self._pending = pending
@@ -162,6 +176,16 @@ class Journal:
         """Hex SHA-256 of the newest entry's head, durable or not."""
         return self._state.position.prev
 
+    def watch(self, durable: Callable[[Sequence[Entry]], None]) -> None:
+        """Call `durable` with the entries that each commit has made durable, in their order, each once."""
+        self._watch = durable
+
+    def raise_low(self, seq: int) -> None:
+        """Nothing that lies in files before entry `seq`, which begins one, matters to a start any more: the next
+        checkpoint says so."""
+        assert self._low <= seq < self.next_seq
+        self._low = seq
+
     def next_recording_id(self) -> str:
         """The id of a recording whose `recording.start` is the next entry."""
         return recording_id(self._state.position)
@@ -194,7 +218,7 @@ class Journal:
         else:
             self._write(self._file)
         if self._size_bytes >= MAX_FILE_BYTES:
-            self._rotate()
+            self.rotate()
 
     def close(self) -> None:
         """Release the file. What was not committed is not durable."""
@@ -211,11 +235,13 @@ class Journal:
         except DiskError as error:
             self._replace_file(error)
             return
-        self._pending.clear()
         self._size_bytes += len(data)
+        self._settled()
 
-    def _rotate(self) -> None:
-        self.append("checkpoint", checkpoint_body(self._state))
+    def rotate(self) -> None:
+        """Go on in a new file, which begins with a checkpoint. Only when nothing waits for `commit`; raises as that."""
+        assert not self._pending and self._file is not None
+        self._append_checkpoint()
         try:
             self._open_file()
         except DiskError as error:
@@ -224,7 +250,7 @@ class Journal:
     def _replace_file(self, error: DiskError) -> None:
         """After a failed write nobody knows what the file holds: the same signed lines go into a new one, once."""
         if self._pending[0].head.kind != "checkpoint":  # a start reads one file, which has to tell the state
-            self.append("checkpoint", checkpoint_body(self._state))
+            self._append_checkpoint()
         values: Object = {
             "file": self._path,
             "problem": error.problem[:MAX_MESSAGE_CHARACTERS],
@@ -255,7 +281,20 @@ class Journal:
         if self._file is not None:
             self._file.close()
         self._file, self._path, self._size_bytes = file, path, len(data)
-        self._pending.clear()
+        self._settled()
+
+    def _append_checkpoint(self) -> None:
+        self.append("checkpoint", {**checkpoint_body(self._state), "low": self._low})
+
+    def _settled(self) -> None:
+        """What was pending is durable."""
+        entries, self._pending = self._pending, []
+        self.durable = Reference(entries[-1].head.seq, entries[-1].digest.hex())
+        self._watch(entries)
+
+
+def _nobody(entries: Sequence[Entry]) -> None:
+    """Who watches when nobody asked to."""
 
 
 def _closed() -> StoreError:
