@@ -15,8 +15,11 @@ LANGUAGES = ("fr", "en")
 DEFAULT_LANGUAGE = "fr"
 
 
-def say(key: str, language: str, **values: str | int) -> str:
-    """The text of `key` (`table.name`, as in `refusal.card_full`) in `fr` or `en`, French for any other language."""
+def say(key: str, language: str, /, **values: str | int) -> str:
+    """The text of `key` (`table.name`, as in `refusal.card_full`) in `fr` or `en`, French for any other language.
+
+    Values come from the journal and may have any name: the other arguments have none.
+    """
     texts = _catalogue().get(key)
     if texts is None:
         return key

@@ -56,6 +56,9 @@ def _add_camera_commands(add: Add) -> None:
     sub = add("status", _status, "say what the camera is doing, and what its officer sees")
     _add_config(sub)
     sub.add_argument("--json", action="store_true", help="the same for programs")
+    sub = add("doctor", _doctor, "look at everything that a camera needs, and say what is wrong and what to do")
+    _add_config(sub)
+    sub.add_argument("--json", action="store_true", help="the same for programs")
     sub = add("sim", _sim, "do something to a simulated board: press a button, pull the plug")
     sub.add_argument("action", metavar="ACTION", help="press, release, tap, hold, battery N, power-cut, ... (see docs)")
     sub.add_argument("values", metavar="VALUE", nargs="*", help="what the action takes")
@@ -104,15 +107,41 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _status(parsed: argparse.Namespace) -> int:
     from agent.adapters.clock import SystemClock
+    from agent.adapters.machine import agent_process
     from agent.adapters.status import read_status
     from agent.config import load_camera
     from agent.status import as_json, lines
+    from agent.troubles import Process
 
     config = load_camera(parsed.config)
-    found = read_status(config.run)
+    found, process = read_status(config.run), Process(agent_process(config.data))
     now_ns = SystemClock().boot_ns()
-    sys.stdout.write(as_json(found, now_ns) if parsed.json else "\n".join(lines(found, now_ns, config.language)) + "\n")
+    if parsed.json:
+        sys.stdout.write(as_json(found, now_ns, process))
+    else:
+        sys.stdout.write("\n".join(lines(found, now_ns, config.language, process)) + "\n")
     return 0
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    from agent.catalogue import DEFAULT_LANGUAGE
+    from agent.config import load_camera
+    from agent.doctor import findings, unreadable
+    from agent.doctor_facts import Bench, look_up
+    from agent.doctor_report import as_json, exit_code, lines
+    from hw.boards import board_file
+    from hw.sim import bench
+    from hw.sim.panel import light_now
+
+    language = DEFAULT_LANGUAGE
+    try:
+        config = load_camera(parsed.config)
+        language = config.language
+        found = findings(look_up(config, Bench(board_file, bench.utc_ms, light_now, bench.capture_log)))
+    except ConfigError as error:
+        found = unreadable(error)
+    sys.stdout.write(as_json(found) if parsed.json else "\n".join(lines(found, language)) + "\n")
+    return exit_code(found)
 
 
 def _sim(parsed: argparse.Namespace) -> int:

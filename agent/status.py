@@ -1,18 +1,20 @@
 """What `temoin status` says: the camera's Status as an object for programs, and in the officer's words.
 
-Times are on the boot clock; a status older than STALE_NS says that the agent does not answer, whatever else it holds.
+Times are on the boot clock; a status older than STALE_NS says that the agent does not answer, whatever else it holds:
+nothing is recorded then. Each trouble is said with its remedy (agent/troubles.py).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from agent.catalogue import say
+from agent.catalogue import LANGUAGES, say
 from agent.errors import TemoinError
 from agent.model import NS_PER_S, Activity, Condition, Light, NoticeState, Unavailable
 from agent.terminal import printable
+from agent.troubles import AGENT, CONDITIONS, REFUSALS, AgentState, Level, Process, with_remedy
 
 STALE_NS = 3 * NS_PER_S
 
@@ -62,9 +64,18 @@ def _why(unavailable: Unavailable | None) -> dict[str, object] | None:
     return None if unavailable is None else {"cause": unavailable.cause, "values": unavailable.values}
 
 
-def as_json(found: Mapping[str, object], now_ns: int) -> str:
-    """The same, with whether the agent still answers."""
-    return json.dumps({**found, "answers": answers(found, now_ns)}, indent=2) + "\n"
+def as_json(found: Mapping[str, object], now_ns: int, process: Process) -> str:
+    """The same, with whether the agent still answers, what is with its process, and each trouble with its remedy."""
+    troubles = [
+        {"code": trouble.key, "remedy": trouble.remedy, **{language: trouble.line(language) for language in LANGUAGES}}
+        for trouble in _troubles(found, now_ns, process)
+    ]
+    more = {
+        "answers": answers(found, now_ns),
+        "agent": agent_state(found, now_ns, process).value,
+        "troubles": troubles,
+    }
+    return json.dumps({**found, **more}, indent=2) + "\n"
 
 
 def answers(found: Mapping[str, object], now_ns: int) -> bool:
@@ -73,32 +84,88 @@ def answers(found: Mapping[str, object], now_ns: int) -> bool:
     return isinstance(written_ns, int) and 0 <= now_ns - written_ns < STALE_NS
 
 
-def lines(found: Mapping[str, object], now_ns: int, language: str) -> list[str]:
+def agent_state(found: Mapping[str, object], now_ns: int, process: Process) -> AgentState:
+    """What is with the agent whose last status this is (empty: there is none), and who holds its data folder."""
+    why = refusal(found)
+    if why is not None and why[0] == "start_failed":
+        return AgentState.REFUSED
+    if answers(found, now_ns):
+        return AgentState.RUNNING
+    if process is not Process.GONE:
+        return AgentState.STOPPED if process is Process.STOPPED else AgentState.HUNG
+    if not found:
+        return AgentState.ABSENT
+    return AgentState.ENDED if found.get("activity") == Activity.SHUTTING_DOWN else AgentState.KILLED
+
+
+def conditions(found: Mapping[str, object]) -> tuple[Condition, ...]:
+    """The conditions that a status names."""
+    named = found.get("conditions")
+    if not isinstance(named, list):
+        return ()
+    return tuple(condition for condition in Condition if condition.value in named)
+
+
+def refusal(found: Mapping[str, object]) -> tuple[str, dict[str, str]] | None:
+    """Cause and values of why nothing can be recorded."""
+    why = found.get("unavailable")
+    if not isinstance(why, Mapping):
+        return None
+    values = why.get("values")
+    given = {str(key): str(value) for key, value in values.items()} if isinstance(values, Mapping) else {}
+    return str(why.get("cause")), given
+
+
+def lines(found: Mapping[str, object], now_ns: int, language: str, process: Process) -> list[str]:
     """In the officer's words, French or English."""
+    troubles = [trouble.line(language) for trouble in _troubles(found, now_ns, process)]
     if not answers(found, now_ns):
-        return [say("status.no_answer", language), *_refusal(found, language)]
+        return [say("status.no_answer", language), *troubles]
     said = [say(f"activity.{found.get('activity')}", language)]
     light = found.get("light")
     if isinstance(light, Mapping):
         seen = [say(f"{what}.{light.get(what)}", language) for what in ("colour", "pattern")]
         said.append(say("status.light", language, light=", ".join(seen)))
-    conditions = found.get("conditions")
-    if isinstance(conditions, list):
-        said += [say(f"condition.{condition}", language) for condition in conditions]
-    said += [str(found["camera_said"])] if found.get("camera_said") else []
-    said += _refusal(found, language)
+    said += [say(f"condition.{one}", language) for one in conditions(found) if CONDITIONS[one].level is Level.OK]
+    said += troubles
     if found.get("recording") is not None:
         said.append(say("status.recording", language, recording=str(found["recording"])))
         said.append(say(f"notice.{found.get('notice')}", language))
     if found.get("battery_percent") is not None:
         said.append(say("status.battery", language, percent=str(found["battery_percent"])))
+    return [printable(line) for line in said]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """One thing that is not as it should be; `own_words` are of somebody who speaks no French."""
+
+    key: str
+    remedy: str | None
+    values: Mapping[str, str] = field(default_factory=dict)
+    own_words: str = ""
+
+    def line(self, language: str) -> str:
+        text = say(self.key, language, **self.values)
+        if self.own_words:
+            text = say("status.in_its_words", language, trouble=text, words=self.own_words)
+        return printable(with_remedy(text, self.remedy, language))
+
+
+def _troubles(found: Mapping[str, object], now_ns: int, process: Process) -> list[_Trouble]:
+    """The worst first: the agent, the refusal, then what makes a recording less than it should be."""
+    state = agent_state(found, now_ns, process)
+    why = refusal(found)
+    said: list[_Trouble] = []
+    if why is not None:
+        advice = REFUSALS.get(why[0])
+        said.append(_Trouble(f"refusal.{why[0]}", None if advice is None else advice.remedy, why[1]))
+    if state is AgentState.REFUSED:
+        return said
+    if state is not AgentState.RUNNING:
+        return [_Trouble(f"agent.{state}", AGENT[state].remedy), *said]
+    for condition in sorted(conditions(found), key=lambda one: CONDITIONS[one].level is not Level.ERROR):
+        if CONDITIONS[condition].level is not Level.OK:
+            words = str(found.get("camera_said") or "") if condition is Condition.CAMERA_FAILING else ""
+            said.append(_Trouble(f"condition.{condition}", CONDITIONS[condition].remedy, own_words=words))
     return said
-
-
-def _refusal(found: Mapping[str, object], language: str) -> list[str]:
-    why = found.get("unavailable")
-    if not isinstance(why, Mapping):
-        return []
-    values = why.get("values")
-    given = {str(key): str(value) for key, value in values.items()} if isinstance(values, Mapping) else {}
-    return [say(f"refusal.{why.get('cause')}", language, **given)]

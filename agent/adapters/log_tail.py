@@ -10,11 +10,11 @@ MAX_BYTES = 4096
 
 
 class LogTail:
-    """Reads what is added to `file` from now on."""
+    """Reads what is added to `file` from now on, or from `from_bytes` on."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, from_bytes: int | None = None) -> None:
         self._file = file
-        self._from = _size(file)
+        self._from = _size(file) if from_bytes is None else from_bytes
 
     def last_line(self) -> str:
         """The last line that holds anything, printable; empty when there is none or the file cannot be read."""

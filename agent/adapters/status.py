@@ -30,7 +30,7 @@ def read_status(run: Path) -> Mapping[str, object]:
     try:
         with file.open("rb") as opened:
             found = json.loads(opened.read(MAX_BYTES))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(str(file), f"no status ({error})", "start the agent with temoin run") from None
     if not isinstance(found, dict):
         raise ConfigError(str(file), "is not a status", "start the agent again")

@@ -1,0 +1,32 @@
+"""A simulated board seen from beside it: what its clock shows, its light, and what its capture process said.
+
+Guarantees: read only: nothing of the board changes, whether or not its agent runs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from agent.model import NS_PER_MS
+from hw.sim.camera import MESSAGES, PROCESS
+from hw.sim.clock import RTC_STEP
+
+
+def utc_ms(run: Path) -> int:
+    """UTC as the board's real-time clock shows it, its steps included."""
+    try:
+        step_s = int(json.loads((run / RTC_STEP).read_text(encoding="utf-8"))["step_s"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        step_s = 0
+    return time.time_ns() // NS_PER_MS + step_s * 1000
+
+
+def capture_log(run: Path) -> Path | None:
+    """Where the capture process has spoken since it was last started; None if it has not."""
+    log = run / MESSAGES
+    try:
+        return log if log.stat().st_mtime_ns > (run / PROCESS).stat().st_mtime_ns else None
+    except OSError:
+        return None
