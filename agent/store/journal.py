@@ -240,7 +240,8 @@ class Journal:
 
     def rotate(self) -> None:
         """Go on in a new file, which begins with a checkpoint. Only when nothing waits for `commit`; raises as that."""
-        assert not self._pending and self._file is not None
+        assert not self._pending
+        assert self._file is not None
         self._append_checkpoint()
         try:
             self._open_file()

@@ -72,11 +72,14 @@ def file_path(first_seq: int) -> str:
     return f"{FOLDER}/{first_seq:08d}.log"
 
 
+def file_numbers(disk: Disk) -> list[int]:
+    """The numbers of the first entries of the journal's files, rising. Raises DiskError."""
+    return sorted(int(match[1]) for name in disk.names(FOLDER) if (match := _NAME.fullmatch(name)))
+
+
 def read_last(disk: Disk) -> LastFile | None:
     """None if there is no journal yet. Raises StoreError for a journal that recovery may not touch, DiskError."""
-    if not disk.exists(FOLDER):
-        return None
-    numbers = sorted(int(match[1]) for name in disk.names(FOLDER) if (match := _NAME.fullmatch(name)))
+    numbers = file_numbers(disk) if disk.exists(FOLDER) else []
     if not numbers:
         return None
     path = file_path(numbers[-1])
