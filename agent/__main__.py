@@ -30,7 +30,7 @@ from agent.formats.canonical import MAX_LONG_LINE_BYTES
 from agent.formats.fields import format_utc
 from agent.formats.statement import Policy
 from agent.intake import InitSeen, Intake, IntakeReport
-from agent.model import NS_PER_MS, NS_PER_S, Activity, BatteryChanged, BoardEvent
+from agent.model import NS_PER_MS, NS_PER_S, Activity, BatteryChanged, BoardEvent, Stamp
 from agent.orders import Note, Report
 from agent.recorder import Recorder
 from agent.recording import Parts, Settings
@@ -137,12 +137,13 @@ class Agent:
         """Everything up to a running capture process."""
         for wanted in (signal.SIGTERM, signal.SIGINT):
             signal.signal(wanted, self._terminate)
-        root, signer = load_credentials(self._config, self._board)
         disk = self._disk
         found = read_last(disk)
-        policy = load_policy(self._config, root, found)
+        last_utc_ms = None if found is None else found.state.last_utc_ms
+        keeper = TimeKeeper(self._devices.clock, max(IMAGE_DATE_MS, last_utc_ms or 0))
+        root, signer = load_credentials(self._config, self._board, keeper.stamp())
+        policy = load_policy(self._config, root, found, keeper.stamp())
         check_memory(self._board, policy.prerecord_ms)
-        keeper = self._keep_time(found, policy)
         journal = self._open_journal(disk, signer, keeper, found, policy)
         recovery = recover(journal, disk)
         ring = self._make_ring(policy)
@@ -205,18 +206,6 @@ class Agent:
         if self._journal is not None:
             self._journal.close()
         self._devices.close()
-
-    def _keep_time(self, found: LastFile | None, policy: Policy) -> TimeKeeper:
-        last_utc_ms = None if found is None else found.state.last_utc_ms
-        keeper = TimeKeeper(self._devices.clock, max(IMAGE_DATE_MS, last_utc_ms or 0))
-        now = keeper.stamp()
-        if now.utc_ms is not None and now.err_ms is not None and now.utc_ms + now.err_ms < policy.not_before_ms:
-            raise ConfigError(
-                f"{self._config.policy}: not_before",
-                f"{format_utc(policy.not_before_ms)} has not come",
-                "set the clock, or use the policy that is in force",
-            )
-        return keeper
 
     def _open_journal(
         self, disk: SimDisk, signer: FileSigner, keeper: TimeKeeper, found: LastFile | None, policy: Policy
@@ -308,29 +297,41 @@ class Agent:
         os._exit(POWER_CUT_EXIT)
 
 
-def load_credentials(config: CameraConfig, board: Board) -> tuple[x509.Certificate, FileSigner]:
+def load_credentials(config: CameraConfig, board: Board, now: Stamp) -> tuple[x509.Certificate, FileSigner]:
     """The agency's root and this camera's key. Raises ConfigError, CertificateError, KeyFileError."""
     root = keys.load_chain(_read(config.agency_certificate), str(config.agency_certificate))[0]
     where = str(config.certificate)
     chain = keys.load_chain(_read(config.certificate), where)
-    role = keys.check_chain(chain, root, ("sim" if board.simulated else "camera",), where, None)
+    kinds = ("sim" if board.simulated else "camera",)
+    role = keys.check_chain(chain, root, kinds, where, None)
     if role.id != config.dev:
         raise ConfigError(f"{config.file}: dev", f"{config.dev} is not {role.id} of {where}", "enrol the camera again")
+    if now.utc_ms is not None and now.err_ms is not None:  # refused when it has expired for sure; a clock may be behind
+        issued_ms = max(int(each.not_valid_before_utc.timestamp()) * 1000 for each in (*chain, root))
+        keys.check_chain(chain, root, kinds, where, max(issued_ms, now.utc_ms - now.err_ms))
     return root, FileSigner(config.key, tuple(each.public_bytes(Encoding.DER) for each in chain))
 
 
-def load_policy(config: CameraConfig, root: x509.Certificate, found: LastFile | None) -> Policy:
-    """The signed policy, not older than the one that the journal names. Raises ConfigError."""
+def load_policy(config: CameraConfig, root: x509.Certificate, found: LastFile | None, now: Stamp) -> Policy:
+    """The signed policy, not older than the one that the journal names, and in force. Raises ConfigError."""
     in_force = None if found is None else found.state.policy
-    return keys.load_policy(
+    where = str(config.policy)
+    certificate = _read(config.policy_certificate)
+    keys.load_chain(certificate, str(config.policy_certificate))  # an unreadable one is named by its own file
+    policy = keys.load_policy(
         _read(config.policy),
-        _read(config.policy_certificate),
+        certificate,
         root,
         config.dev,
         config.agency,
         None if in_force is None else in_force[1],
-        str(config.policy),
+        where,
     )
+    if now.utc_ms is not None and now.err_ms is not None and now.utc_ms + now.err_ms < policy.not_before_ms:
+        begins = format_utc(policy.not_before_ms)
+        remedy = "set the clock, or use the policy that is in force"
+        raise ConfigError(f"{where}: not_before", f"{begins} has not come", remedy)
+    return policy
 
 
 def _read(path: Path) -> bytes:
