@@ -110,6 +110,12 @@ class Camera:
         return True
 
     @property
+    def pid(self) -> int:
+        """The agent's."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

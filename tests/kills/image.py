@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +20,9 @@ _HASH_BITS = 27
 _MULTIPLIER = np.uint64(0x9E37_79B9_7F4A_7C15)
 _PIECE_BYTES = 32 * 1024 * 1024
 _LEAST_DISTINCT = 3
+_LOOP_SET_STATUS64, _LOOP_GET_STATUS64 = 0x4C04, 0x4C05  # linux/loop.h, struct loop_info64
+_LOOP_STATUS_BYTES, _LOOP_SIZE_LIMIT = 232, 32
+_LEAST_DEVICE_BYTES = 4096
 
 
 class NoLoopError(RuntimeError):
@@ -32,28 +38,46 @@ class Image:
         self.mounted.mkdir()
         with path.open("xb") as file:
             file.truncate(mib * 1024 * 1024)
-        _run("mkfs.ext4", "-q", "-F", str(path))
+        run("mkfs.ext4", "-q", "-F", "-m", "0", str(path))  # nothing kept for root: we are root
 
     def mount(self) -> None:
         """Raises NoLoopError with what mount says."""
-        _run("mount", "-o", "loop", str(self.path), str(self.mounted))
+        run("mount", "-o", "loop", str(self.path), str(self.mounted))
 
     def abort(self) -> None:
         """What ext4 does by itself when its own structures fail: read-only from now on, also for open files."""
-        _run("mount", "-o", "remount,abort", str(self.mounted))
+        run("mount", "-o", "remount,abort", str(self.mounted))
+
+    def pull(self) -> None:
+        """The card is gone: its device has a size of nearly nothing, and every access fails. Its bytes stay."""
+        device = os.open(self.device, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            status = bytearray(_LOOP_STATUS_BYTES)
+            fcntl.ioctl(device, _LOOP_GET_STATUS64, status)
+            struct.pack_into("<Q", status, _LOOP_SIZE_LIMIT, _LEAST_DEVICE_BYTES)
+            fcntl.ioctl(device, _LOOP_SET_STATUS64, bytes(status))
+        finally:
+            os.close(device)
 
     @property
     def device(self) -> str:
         """The loop device, when mounted."""
-        return _run("findmnt", "-n", "-o", "SOURCE", str(self.mounted)).strip()
+        return run("findmnt", "-n", "-o", "SOURCE", str(self.mounted)).strip()
 
     def unmount(self) -> None:
-        """All is on the image after it. Nothing when it is not mounted."""
+        """All that it took is on the image after it. Nothing when it is not mounted."""
         if self.mounted.is_mount():
-            _run("umount", str(self.mounted))
+            run("umount", str(self.mounted))
+
+    def check(self) -> None:
+        """What a technician does to a card that failed: e2fsck, which replays its log."""
+        done = subprocess.run(["e2fsck", "-fy", str(self.path)], check=False, capture_output=True, text=True)
+        if done.returncode not in (0, 1):
+            raise NoLoopError(f"e2fsck: {done.stdout}")
 
 
-def _run(*command: str) -> str:
+def run(*command: str) -> str:
+    """Standard output. Raises NoLoopError with what the command says."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise NoLoopError(f"{command[0]}: {done.stderr.strip()} (loop devices need root and a kernel that has them)")
