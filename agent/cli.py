@@ -124,6 +124,7 @@ def _status(parsed: argparse.Namespace) -> int:
 
 
 def _doctor(parsed: argparse.Namespace) -> int:
+    from agent.adapters.clock import SystemClock
     from agent.catalogue import DEFAULT_LANGUAGE
     from agent.config import load_camera
     from agent.doctor import findings, unreadable
@@ -137,7 +138,8 @@ def _doctor(parsed: argparse.Namespace) -> int:
     try:
         config = load_camera(parsed.config)
         language = config.language
-        found = findings(look_up(config, Bench(board_file, bench.utc_ms, light_now, bench.capture_log)))
+        board = Bench(board_file, SystemClock().boot_ns, bench.utc_ms, light_now, bench.capture_log)
+        found = findings(look_up(config, board))
     except ConfigError as error:
         found = unreadable(error)
     sys.stdout.write(as_json(found) if parsed.json else "\n".join(lines(found, language)) + "\n")

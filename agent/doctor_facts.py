@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent import keys
 from agent.adapters import machine
-from agent.adapters.clock import SystemClock
 from agent.adapters.disk import RealDisk
 from agent.adapters.log_tail import LogTail
 from agent.adapters.signer import FileSigner, load_private_key
@@ -49,10 +48,11 @@ class Bench:
     """What only the board's own drivers know. `utc_ms` and `light` are asked for simulated boards only.
 
     `light(run, boot_ns)`: what somebody looking at the board sees. `capture_log(run)`: what the capture process said
-    since it was last started.
+    since it was last started. `boot_ns`: the boot clock, which status and light are on.
     """
 
     board_file: Callable[[str], Path]
+    boot_ns: Callable[[], int]
     utc_ms: Callable[[Path], int]
     light: Callable[[Path, int], Light]
     capture_log: Callable[[Path], Path | None]
@@ -60,7 +60,7 @@ class Bench:
 
 
 def look_up(config: CameraConfig, bench: Bench) -> Facts:
-    """All facts. Never raises for what is wrong with the camera; ConfigError where there is no /proc."""
+    """All facts. Never raises for what is wrong with the camera."""
     board = _or_error(lambda: load_board(config.board_file(bench.board_file)))
     simulated = not isinstance(board, TemoinError) and board.simulated
     root = _or_error(lambda: _root(config))
@@ -197,7 +197,7 @@ def _now_ms(config: CameraConfig, board: Board | TemoinError, bench: Bench) -> i
 def _agent(config: CameraConfig, bench: Bench, simulated: bool) -> Agent:
     status: Mapping[str, object] | TemoinError = _or_error(lambda: read_status(config.run))
     log = bench.capture_log(config.run)
-    now_ns = SystemClock().boot_ns()
+    now_ns = bench.boot_ns()
     return Agent(
         process=Process(machine.agent_process(config.data)),
         status={} if isinstance(status, TemoinError) else status,
