@@ -24,9 +24,9 @@ from agent.adapters.status import write_status
 from agent.button import Button
 from agent.clock import TimeKeeper
 from agent.config import RING_RESERVE_MS, Board, CameraConfig, check_footage, check_memory, load_board, load_camera
-from agent.errors import CaptureError, ConfigError, StoreError, TemoinError
+from agent.errors import CaptureError, ConfigError, DiskError, FormatError, StoreError, TemoinError
 from agent.formats.age import parse_recipients
-from agent.formats.canonical import MAX_LONG_LINE_BYTES
+from agent.formats.canonical import MAX_LONG_LINE_BYTES, Value
 from agent.formats.fields import format_utc
 from agent.formats.statement import Policy
 from agent.intake import InitSeen, Intake, IntakeReport
@@ -38,11 +38,12 @@ from agent.ring import Ring
 from agent.states import DARK_AFTER_NS, Moment, cue, panel
 from agent.status import as_object, refused
 from agent.store.check import RecoveryReport, recover
+from agent.store.custody import Custody, Survey
 from agent.store.journal import Journal
 from agent.store.last import LastFile, read_last
 from agent.store.segments import SealBuffer
 from agent.store.space import reserve_bytes
-from agent.supervisor import FOR_REPORTS, TICK_NS, Rules, Supervisor
+from agent.supervisor import FOR_REPORTS, TICK_NS, Outside, Rules, Supervisor
 from agent.terminal import printable
 from agent.threads import Loop
 from hw.boards import board_file
@@ -125,6 +126,7 @@ class Agent:
         self._ring: Ring | None = None
         self._journal: Journal | None = None
         self._locked = False
+        self._survey = Loop("survey", lambda: False, lambda: None)
         self._source = printable(f"board {board.name}: footage {footage.name}")[:200]
         self._messages = LogTail(config.run / MESSAGES)
         command = capture_command(config.run / CAPTURE_SOCKET, board.file, footage)
@@ -145,17 +147,29 @@ class Agent:
         policy = load_policy(self._config, root, found, keeper.stamp())
         check_memory(self._board, policy.prerecord_ms)
         journal = self._open_journal(disk, signer, keeper, found, policy)
+        custody = Custody()
+        journal.watch(custody.take)
         recovery = recover(journal, disk)
         ring = self._make_ring(policy)
         listener = local_socket.listen(self._config.run / CAPTURE_SOCKET, 0o660)
         intake = Intake(listener, ring, self._heard, self._devices.clock.boot_ns)
         self._intake = intake
-        supervisor = self._make_supervisor(policy, keeper, intake, journal, recovery)
+        outside = Outside(
+            camera_said=self._messages.last_line,
+            want_sound=intake.sound,
+            time_source=lambda: keeper.stamp().source,
+            worn=lambda: custody.wearer(keeper.stamp()) is not None,
+            contact=lambda on: None,
+            wipe=ring.wipe,
+        )
+        supervisor = self._make_supervisor(policy, outside, journal, recovery)
         self._supervisor = supervisor
-        recorder = self._make_recorder(policy, disk, journal, ring)
+        recorder = self._make_recorder(policy, keeper, journal, ring, custody)
         if recovery.resume is not None:
             recorder.resume(recovery.resume)
         self._start_loops(intake, recorder, supervisor)
+        survey = Survey(disk, custody, journal.state.low, journal.run_begins)
+        self._survey = Loop("survey", lambda: self._look_back(survey), lambda: None)
         self._devices.open()
         supervisor.news.post(BatteryChanged(self._devices.power.battery()))
         supervisor.start(self._devices.clock.boot_ns())
@@ -169,6 +183,7 @@ class Agent:
                 Note("alert", {"cause": "ring_not_locked", "values": {}, "remedy": "raise_memlock_limit"})
             )
         status_ns = 0
+        surveying = False
         while not supervisor.ended:
             supervisor.news.wait(TICK_NS / NS_PER_S)
             for loop in self._loops:
@@ -179,6 +194,9 @@ class Agent:
                 self._terminated = False
                 supervisor.terminate(now_ns)
             supervisor.step(now_ns)
+            if not surveying and supervisor.status().activity is not Activity.BOOTING:
+                surveying = True
+                self._survey.start()
             if now_ns >= status_ns or supervisor.ended:
                 status_ns = now_ns + STATUS_EVERY_NS
                 write_status(self._config.run, as_object(supervisor.status(), now_ns))
@@ -193,6 +211,9 @@ class Agent:
 
     def close(self) -> None:
         """End the loops in order: what was ordered is durable, nothing captured stays in memory."""
+        if self._survey.is_alive():
+            self._survey.end()
+            self._survey.join()
         for loop in reversed(self._loops):
             loop.end()
             if self._supervisor is not None:
@@ -232,7 +253,7 @@ class Agent:
         return self._ring
 
     def _make_supervisor(
-        self, policy: Policy, keeper: TimeKeeper, intake: Intake, journal: Journal, recovery: RecoveryReport
+        self, policy: Policy, outside: Outside, journal: Journal, recovery: RecoveryReport
     ) -> Supervisor:
         devices = self._devices
         resume = recovery.resume
@@ -240,20 +261,22 @@ class Agent:
             Rules(policy.sound, policy.prerecord_sound, self._board.battery),
             devices.panel,
             devices.camera,
-            self._messages.last_line,
-            intake.sound,
-            lambda: keeper.stamp().source,
+            outside,
             Button(devices.pressed, devices.clock.boot_ns()),
             interrupted=journal.state.interrupted is not None,
             resuming=None if resume is None else (resume.rec, resume.press_ns),
         )
 
-    def _make_recorder(self, policy: Policy, disk: SimDisk, journal: Journal, ring: Ring) -> Recorder:
+    def _make_recorder(
+        self, policy: Policy, keeper: TimeKeeper, journal: Journal, ring: Ring, custody: Custody
+    ) -> Recorder:
         recipients = parse_recipients(policy.recipients)
         settings = Settings(recipients, policy.hash_hex, policy.prerecord_ms, self._source)
-        parts = Parts(journal, disk, ring, SealBuffer(), os.urandom, settings)
+        parts = Parts(
+            journal, self._disk, ring, SealBuffer(), os.urandom, settings, lambda: custody.wearer(keeper.stamp())
+        )
         needed = reserve_bytes(policy.prerecord_ms, self._board.video.max_bit_rate_bps)
-        return Recorder(parts, max(needed, self._board.storage.reserve_mib * 1024 * 1024), self._post)
+        return Recorder(parts, custody, max(needed, self._board.storage.reserve_mib * 1024 * 1024), self._post)
 
     def _start_loops(self, intake: Intake, recorder: Recorder, supervisor: Supervisor) -> None:
         def take_in() -> bool:
@@ -275,6 +298,19 @@ class Agent:
         self._loops = [writing, reading]
         for loop in self._loops:
             loop.start()
+
+    def _look_back(self, survey: Survey) -> bool:
+        """A turn of the survey of older entries. Without it nothing is purged; everything else goes on."""
+        try:
+            return survey.step() and not self._survey.ending
+        except (FormatError, StoreError, DiskError) as error:
+            self._alert("journal_unreadable", {"file": error.where[:200], "problem": error.problem[:200]})
+            return False
+
+    def _alert(self, cause: str, values: dict[str, Value]) -> None:
+        """An `alert` from a thread that is not the main loop's."""
+        assert self._supervisor is not None
+        self._supervisor.orders.post(Note("alert", {"cause": cause, "values": values, "remedy": "check_card"}))
 
     def _heard(self, report: IntakeReport) -> None:
         """From the intake loop: for the main loop, and the writer has something to do."""

@@ -70,10 +70,14 @@ MAX_SAID = 200
 
 
 class CameraWatch:
-    """Starts the capture process and keeps it delivering. `last_words`: what it said, told with each rung."""
+    """Starts the capture process and keeps it delivering. `last_words`: what it said, told with each rung.
+
+    `resting`: it is off on purpose, and stays so until the next `start`.
+    """
 
     def __init__(self, camera: Camera, last_words: Callable[[], str], alert: Alert) -> None:
         self.has_init = False
+        self.resting = False
         self._camera = camera
         self._last_words = last_words
         self._alert = alert
@@ -91,17 +95,26 @@ class CameraWatch:
         return self._said if self.failing else ""
 
     def start(self, now_ns: int) -> None:
-        """For the first time."""
+        """For the first time, or after a rest."""
+        self.resting = False
         self._ladder.started(now_ns)
         self._start()
 
+    def rest(self) -> None:
+        """End it, and expect nothing of it."""
+        self.resting = True
+        self.has_init = False
+        self._ladder = RestartLadder()
+        self._camera.kill()
+
     def connected(self) -> None:
         """Its init is there."""
-        self.has_init = True
+        self.has_init = not self.resting
 
     def delivered(self, now_ns: int) -> None:
         """A fragment arrived."""
-        self._ladder.delivered(now_ns)
+        if not self.resting:
+            self._ladder.delivered(now_ns)
 
     def gone(self, violation: str | None, now_ns: int) -> None:
         """Its connection ended. One that broke the protocol would connect and do it again: it is ended."""
@@ -113,6 +126,8 @@ class CameraWatch:
 
     def step(self, now_ns: int) -> bool:
         """Take the rung that is due; True if one was."""
+        if self.resting:
+            return False
         if not self._camera.alive():
             self._ladder.gone(now_ns)
         rung = self._ladder.step(now_ns)

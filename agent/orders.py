@@ -1,4 +1,4 @@
-"""What the loops say to each other: orders to the writer, and its reports to the main loop. Values only."""
+"""What the loops say to each other: orders to the writer, its reports, and what a docking tells. Values only."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from agent.model import GapCause, NoticeState, StopCause, Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A press: record from press - pre-record on."""
+    """A press: record from press - pre-record on. `short_reason`: why the ring may hold less, if there is a reason."""
 
     press_ns: int
+    short_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,45 @@ class CheckRoom:
     """Look whether a recording may begin; answered by `Room`."""
 
 
-Order = Start | Mark | Notice | Stop | CutShort | Note | CheckRoom
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Entries of a docking, made durable together; answered by `Kept` with the same number."""
+
+    number: int
+    entries: tuple[tuple[str, Object], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPolicy:
+    """A newer policy with the chain that signed it, for the next start."""
+
+    version: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeDue:
+    """Delete what was received `purge_days` before a time that the dock has signed."""
+
+    signed_utc_ms: int
+    purge_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrimDue:
+    """Delete journal files that are old enough at a time that the dock has signed; the last `ack` is durable."""
+
+    signed_utc_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The docking is over: let the journal say from where on the next start has to read."""
+
+
+Errand = Keep | KeepPolicy | PurgeDue | TrimDue | Settle
+"""What a docking wants of the writer: done when nothing else waits."""
+Order = Start | Mark | Notice | Stop | CutShort | Note | CheckRoom | Errand
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +145,36 @@ class Room:
     why: Unavailable | None
 
 
-Report = Durable | Stopped | Marked | Refused | Failed | Room
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The entries of the `Keep` of this number are durable."""
+
+    number: int
+
+
+Report = Durable | Stopped | Marked | Refused | Failed | Room | Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Docked:
+    """A dock of the policy has authenticated itself in a session."""
+
+    dock: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a docking is: the journal up to `position` of `total` entries, and segments that wait for a receipt."""
+
+    position: int
+    total: int
+    uploads: int
+    upload_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undocked:
+    """That session is over."""
+
+
+DockingNews = Docked | Progress | Undocked

@@ -1,7 +1,8 @@
 """The writer loop: orders and fragments in, durable evidence out. The only owner of the journal.
 
 Guarantees: an order is answered by a report once what it asks for is durable, never before; orders go before the next
-group of fragments. May wait for the card for seconds; nobody waits for it.
+group of fragments, and what a docking wants goes last. What a dock has leaves the card when a recording needs the
+space. May wait for the card for seconds; nobody waits for it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from agent.errands import Errands
 from agent.errors import DiskError, StoreError, TemoinError
 from agent.formats.canonical import Value
 from agent.model import StopCause, Unavailable
@@ -17,19 +19,25 @@ from agent.orders import (
     CutShort,
     Durable,
     Failed,
+    Keep,
+    KeepPolicy,
     Mark,
     Marked,
     Note,
     Notice,
     Order,
+    PurgeDue,
     Refused,
     Report,
     Room,
+    Settle,
     Start,
     Stop,
     Stopped,
+    TrimDue,
 )
 from agent.recording import GROUP_BYTES, Parts, Recording
+from agent.store.custody import Custody
 from agent.store.space import closing_bytes, room
 from agent.store.state import OpenRecording
 
@@ -38,10 +46,11 @@ ENDING_BYTES = closing_bytes() + 2 * GROUP_BYTES
 
 
 class Recorder:
-    """One `step` handles all orders that wait, then at most one group of fragments."""
+    """One `step` handles all orders that wait, then at most one group of fragments, or else one errand of a docking."""
 
-    def __init__(self, parts: Parts, reserve_bytes: int, report: Callable[[Report], None]) -> None:
+    def __init__(self, parts: Parts, custody: Custody, reserve_bytes: int, report: Callable[[Report], None]) -> None:
         self._parts = parts
+        self._errands = Errands(parts.journal, parts.disk, custody, report)
         self._reserve_bytes = reserve_bytes
         self._report = report
         self._recording: Recording | None = None
@@ -62,7 +71,7 @@ class Recorder:
             for order in orders:
                 self._handle(order)
             self._commit()
-            return self._advance()
+            return self._advance() or self._errands.step()
         except (StoreError, DiskError) as error:
             self._fail(error)
             return False
@@ -74,7 +83,9 @@ class Recorder:
             case Start():
                 self._begin(order)
             case CheckRoom():
-                self._report(Room(room(self._parts.disk, self._reserve_bytes)))
+                self._report(Room(self._room(self._reserve_bytes)))
+            case Keep() | KeepPolicy() | PurgeDue() | TrimDue() | Settle():
+                self._errands.add(order)
             case _ if self._recording is not None:
                 self._handle_within(order, self._recording)
 
@@ -105,11 +116,18 @@ class Recorder:
 
     def _begin(self, order: Start) -> None:
         assert self._recording is None, "the one before has not stopped"
-        refusal = room(self._parts.disk, self._reserve_bytes)
+        refusal = self._room(self._reserve_bytes)
         if refusal is None:
             self._recording = Recording.begin(self._parts, order, self._next_serial)
         else:
             self._refuse(refusal)
+
+    def _room(self, needed_bytes: int) -> Unavailable | None:
+        """Why there is no room, after all that a dock has was given up for it as far as needed."""
+        found = room(self._parts.disk, needed_bytes)
+        while found is not None and found.cause == "card_full" and self._errands.free_some():
+            found = room(self._parts.disk, needed_bytes)
+        return found
 
     def _refuse(self, refusal: Unavailable) -> None:
         values: dict[str, Value] = dict(refusal.values)
@@ -120,7 +138,7 @@ class Recorder:
         recording = self._recording
         if recording is None:
             return False
-        full = room(self._parts.disk, ENDING_BYTES) if recording.started else None
+        full = self._room(ENDING_BYTES) if recording.started else None
         if full is not None and full.cause == "card_full":
             recording.stop(StopCause.CARD, None, 0)
             self._end(recording.finish())

@@ -7,7 +7,7 @@ Assumes one thread, the owner of the journal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.errors import DiskError
@@ -39,7 +39,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a recording is written with."""
+    """What a recording is written with. `wearer`: pseudonym of whoever wears the camera now, None if unknown."""
 
     journal: Journal
     disk: Disk
@@ -47,6 +47,7 @@ class Parts:
     buffer: SealBuffer
     random: Random
     settings: Settings
+    wearer: Callable[[], str | None]
 
 
 class Recording:
@@ -233,12 +234,12 @@ class Recording:
         return self._segment
 
     def _append_start(self, first: FragmentInfo) -> None:
-        if self.started:
+        if self._start is None:
             return
         settings = self._parts.settings
         got_ms = max(0, self._press_ns - first.t0_ns) // NS_PER_MS
         follows = 0 < self.next_serial == first.serial
-        short = "earlier_recording" if follows else "capture_started_later"
+        short = "earlier_recording" if follows else self._start.short_reason or "capture_started_later"
         self._append(
             "recording.start",
             cause="press",
@@ -246,7 +247,7 @@ class Recording:
             wanted_ms=settings.prerecord_ms,
             got_ms=got_ms,
             reason=None if got_ms >= settings.prerecord_ms else short,
-            wearer=None,
+            wearer=self._parts.wearer(),
             source=settings.source,
             counter=None,
         )

@@ -37,6 +37,7 @@ from agent.model import (
     TimeSource,
     Unavailable,
 )
+from agent.order_box import OrderBox
 from agent.ports import Camera, Panel
 from agent.states import Event, Moment, RecordingLight, cue, moment, next_activity, shown
 from agent.status import Status
@@ -45,12 +46,10 @@ TICK_NS = 50 * NS_PER_MS
 SHOW_AGAIN_NS = NS_PER_S  # well within the 3 s after which a light that nobody shows goes dark
 CHECK_ROOM_NS = 10 * NS_PER_S
 STOP_WITHIN_NS = 3 * NS_PER_S  # a stop waits so long for the fragment that holds its moment
-ORDERS = 64
-FOR_CONTROL, FOR_ENDS = 16, 8  # slots that notes leave to marks, and marks to start, stop and shutdown
 NEWS = 512
 FOR_REPORTS = 64  # slots that capture leaves to writer and board
 
-News = BoardEvent | orders.Report | IntakeReport
+News = BoardEvent | orders.Report | IntakeReport | orders.DockingNews
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +61,24 @@ class Rules:
     battery: BatteryLevels
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the main loop asks and tells; each returns at once.
+
+    `camera_said`: last words of the capture process, to say why it failed. `worn`: whether a dock has handed the camera
+    out. `contact`: a dock or charger touches the contacts, or no longer. `wipe`: nothing stays in the ring.
+    """
+
+    camera_said: Callable[[], str]
+    want_sound: Callable[[bool], None]
+    time_source: Callable[[], TimeSource]
+    worn: Callable[[], bool]
+    contact: Callable[[bool], None]
+    wipe: Callable[[], None]
+
+
 class Supervisor:
-    """Owns the activity. `camera_said` gives the last words of the capture process, to say why it failed.
+    """Owns the activity. `outside` is what it asks and tells beyond panel and camera.
 
     What recovery found: `interrupted`; `resuming`, id and press of a recording that goes on.
     """
@@ -73,21 +88,23 @@ class Supervisor:
         rules: Rules,
         panel: Panel,
         camera: Camera,
-        camera_said: Callable[[], str],
-        want_sound: Callable[[bool], None],
-        time_source: Callable[[], TimeSource],
+        outside: Outside,
         button: Button,
         interrupted: bool,
         resuming: tuple[str, int] | None,
     ) -> None:
         self.news: Mailbox[News] = Mailbox(NEWS)
-        self.orders: Mailbox[orders.Order] = Mailbox(ORDERS)
         self.ended = False
         self._rules = rules
         self._panel = panel
-        self._camera = CameraWatch(camera, camera_said, self._alert)
-        self._want_sound = want_sound
-        self._time_source = time_source
+        self._orders = OrderBox(lambda: panel.play(cue(Moment.WRITER_LATE)))
+        self.orders = self._orders.mailbox
+        self._camera = CameraWatch(camera, outside.camera_said, self._orders.alert)
+        self._outside = outside
+        self._contact = False
+        self._dock: str | None = None
+        self._progress: orders.Progress | None = None
+        self._disputed = False
         self._button = button
         self._activity = Activity.BOOTING
         self._interrupted = interrupted
@@ -104,7 +121,6 @@ class Supervisor:
         self._heard = True
         self._late = False
         self._battery = BatteryWatch(rules.battery)
-        self._lost = 0
         self._failed_outputs: set[str] = set()
         self._unavailable: Unavailable | None = None
         self._shown: Light | None = None
@@ -137,7 +153,8 @@ class Supervisor:
         if self._camera.step(now_ns):
             self._cut_short(GapCause.CAPTURE_RESTART)
         self._due(now_ns)
-        self._tell_lost()
+        self._rest_or_film(now_ns)
+        self._orders.tell_lost(self.news.refused)
         self._show(now_ns)
 
     def status(self) -> Status:
@@ -170,8 +187,7 @@ class Supervisor:
                 self._camera.connected()
                 self._event(Event.INIT, now_ns)
             case CaptureGone():
-                self._camera.gone(item.violation, now_ns)
-                self._cut_short(GapCause.CAPTURE_RESTART)
+                self._capture_gone(item, now_ns)
             case orders.Stopped():
                 self._stopped(now_ns)
             case orders.Marked():
@@ -187,7 +203,19 @@ class Supervisor:
             case OutputFailed():
                 self._output_failed(item.output)
             case Contact():
-                pass  # turns the radio on, nothing else: docking is an authenticated session
+                self._touched(item.on, now_ns)
+            case orders.Docked():
+                self._dock = item.dock if self._contact else None
+            case orders.Progress():
+                self._progress = item
+            case orders.Undocked():
+                self._undocked(now_ns)
+
+    def _capture_gone(self, item: CaptureGone, now_ns: int) -> None:
+        self._camera.gone(item.violation, now_ns)
+        self._cut_short(GapCause.CAPTURE_RESTART)
+        if self._camera.resting:
+            self._outside.wipe()  # what was still on its way when capture ended
 
     def _captured(self, item: Captured, now_ns: int) -> None:
         self._camera.delivered(now_ns)
@@ -251,7 +279,7 @@ class Supervisor:
 
     def _battery_changed(self, item: BatteryChanged, now_ns: int) -> None:
         if self._battery.take(item.battery):
-            self._alert("battery_low", {"percent": self._battery.percent}, "charge_battery")
+            self._orders.alert("battery_low", {"percent": self._battery.percent}, "charge_battery")
             self._panel.play(cue(Moment.WARNING))
         if self._battery.empty:
             self._end(Event.CUT_OFF, "battery", now_ns)
@@ -259,7 +287,36 @@ class Supervisor:
     def _output_failed(self, output: str) -> None:
         if output not in self._failed_outputs:  # once: the light is shown again each second
             self._failed_outputs.add(output)
-            self._alert("output_failed", {"output": output}, "check_panel")
+            self._orders.alert("output_failed", {"output": output}, "check_panel")
+
+    # The dock.
+
+    def _touched(self, on: bool, now_ns: int) -> None:
+        """A contact turns the radio on, nothing else: docking is an authenticated session. Without it there is none."""
+        self._contact = on
+        self._outside.contact(on)
+        if not on:
+            self._undocked(now_ns)
+
+    def _undocked(self, now_ns: int) -> None:
+        self._progress = None
+        if self._dock is not None:
+            self._dock = None
+            self._event(Event.UNDOCKED, now_ns)
+
+    def _rest_or_film(self, now_ns: int) -> None:
+        """Docked and not recording: capture is off and the ring is empty."""
+        if self._dock is not None and self._activity in (Activity.BOOTING, Activity.READY):
+            self._event(Event.DOCKED, now_ns)
+        if self._activity is Activity.SHUTTING_DOWN:
+            return
+        rest = self._dock is not None and self._activity in (Activity.IDLE, Activity.REFUSING)
+        if rest and not self._camera.resting:
+            self._camera.rest()
+            self._captured_end_ns = None
+            self._outside.wipe()
+        elif not rest and self._camera.resting:
+            self._camera.start(now_ns)
 
     # What the officer does.
 
@@ -268,17 +325,17 @@ class Supervisor:
             case Press():
                 self._press(gesture.at_ns, now_ns)
             case Tap() if self._recording is not None:
-                self._order(orders.Mark(gesture.press_ns))
+                self._orders.post(orders.Mark(gesture.press_ns))
             case DoubleTap() if self._recording is not None:
                 self._notice = (
                     NoticeState.IMPOSSIBLE if self._notice is NoticeState.ANNOUNCED else NoticeState.ANNOUNCED
                 )
-                self._order(orders.Notice(gesture.press_ns, self._notice))
+                self._orders.post(orders.Notice(gesture.press_ns, self._notice))
             case Hold() if self._recording is not None:
                 self._event(Event.HOLD, now_ns)
                 self._stop(StopCause.HOLD, gesture.press_ns, gesture.recognised_ns, now_ns)
             case Stuck():
-                self._alert("button_stuck", {}, "check_button")
+                self._orders.alert("button_stuck", {}, "check_button")
             case _:
                 pass
 
@@ -290,21 +347,21 @@ class Supervisor:
             self._press_ns = press_ns
             self._durable_end_ns = None
             self._wire_sound()
-            self._order(orders.Start(press_ns))
+            self._orders.post(orders.Start(press_ns, "docked" if before is Activity.IDLE else None))
         elif before is Activity.STOPPING:
             self._kept_press_ns = self._kept_press_ns or press_ns
         else:
             if self._activity is Activity.REFUSING and self._unavailable is not None:
                 values: dict[str, Value] = dict(self._unavailable.values)
                 cause = self._unavailable.cause
-                self._order(orders.Note("refused", {"cause": cause, "values": values, "remedy": "see_status"}))
+                self._orders.post(orders.Note("refused", {"cause": cause, "values": values, "remedy": "see_status"}))
             return
         if not claimed:
             self._button.claim()
 
     def _stop(self, cause: StopCause, press_ns: int | None, until_ns: int, now_ns: int) -> None:
         self._stop_by_ns = now_ns + STOP_WITHIN_NS
-        self._order(orders.Stop(cause, press_ns, until_ns))
+        self._orders.post(orders.Stop(cause, press_ns, until_ns))
 
     def _end(self, event: Event, cause: str, now_ns: int) -> None:
         before = self._activity
@@ -315,7 +372,7 @@ class Supervisor:
                 stop_cause = StopCause.CUT_OFF if event is Event.CUT_OFF else StopCause.SHUTDOWN
                 self._stop(stop_cause, None, now_ns, now_ns)
         elif self._activity is Activity.SHUTTING_DOWN and not self.ended:
-            self._order(orders.Note("shutdown", {"cause": cause}))
+            self._orders.post(orders.Note("shutdown", {"cause": cause}))
             self.ended = True
 
     # What time makes due.
@@ -323,7 +380,7 @@ class Supervisor:
     def _cut_short(self, why: GapCause) -> None:
         """Only a stop waits for footage; a recording goes on when capture is back."""
         if self._activity is Activity.STOPPING:
-            self._order(orders.CutShort(why))
+            self._orders.post(orders.CutShort(why))
 
     def _due(self, now_ns: int) -> None:
         if self._stop_by_ns is not None and now_ns >= self._stop_by_ns:
@@ -331,7 +388,11 @@ class Supervisor:
             self._cut_short(GapCause.CAPTURE_LATE)
         if now_ns >= self._check_room_ns and self._recording is None and not self.ended:
             self._check_room_ns = now_ns + CHECK_ROOM_NS
-            self._order(orders.CheckRoom())
+            self._orders.post(orders.CheckRoom())
+        disputed = self._outside.time_source() is TimeSource.DISPUTED
+        if disputed and not self._disputed:
+            self._orders.alert("clock_disputed", {}, "dock_camera")
+        self._disputed = disputed
         late = self._recording is not None and self._recording.writer_late(now_ns)
         if late and not self._late:
             self._panel.play(cue(Moment.WRITER_LATE))
@@ -347,11 +408,11 @@ class Supervisor:
 
     def _conditions(self) -> frozenset[Condition]:
         holds = {
-            Condition.NO_WEARER: True,  # until a dock hands the camera out
+            Condition.NO_WEARER: not self._outside.worn(),
             Condition.INTERRUPTED: self._interrupted,
             Condition.CAMERA_FAILING: self._camera.failing,
             Condition.WRITER_LATE: self._late,
-            Condition.CLOCK_UNKNOWN: self._time_source() in (TimeSource.NONE, TimeSource.DISPUTED),
+            Condition.CLOCK_UNKNOWN: self._outside.time_source() in (TimeSource.NONE, TimeSource.DISPUTED),
             Condition.NO_SOUND: self._sound_wanted() and not self._heard,
             Condition.LOW_BATTERY: self._battery.low,
         }
@@ -362,7 +423,9 @@ class Supervisor:
     def _event(self, event: Event, now_ns: int) -> None:
         after = next_activity(self._activity, event)
         if after is None:
-            self._alert("impossible_event", {"activity": self._activity.value, "event": event.value}, "report_defect")
+            self._orders.alert(
+                "impossible_event", {"activity": self._activity.value, "event": event.value}, "report_defect"
+            )
             return
         told = moment(self._activity, event)
         self._activity = after
@@ -374,26 +437,4 @@ class Supervisor:
         return self._rules.sound and (self._rules.prerecord_sound or self._recording is not None)
 
     def _wire_sound(self) -> None:
-        self._want_sound(self._sound_wanted())
-
-    def _alert(self, cause: str, values: dict[str, Value], remedy: str) -> None:
-        self._order(orders.Note("alert", {"cause": cause, "values": values, "remedy": remedy}))
-
-    def _order(self, order: orders.Order) -> None:
-        """What finds no slot is told by `_tell_lost`, and what the officer asked for at once."""
-        match order:
-            case orders.Note(kind="alert" | "refused") | orders.CheckRoom():
-                leaving = FOR_CONTROL
-            case orders.Mark() | orders.Notice():
-                leaving = FOR_ENDS
-            case _:
-                leaving = 0
-        if not self.orders.post(order, leaving=leaving) and leaving < FOR_CONTROL:
-            self._panel.play(cue(Moment.WRITER_LATE))
-
-    def _tell_lost(self) -> None:
-        lost = self.news.refused + self.orders.refused
-        if lost > self._lost and self.orders.has_room(FOR_ENDS):
-            self._lost = lost
-            values: dict[str, Value] = {"lost": lost}
-            self.orders.post(orders.Note("alert", {"cause": "queue_full", "values": values, "remedy": "check_card"}))
+        self._outside.want_sound(self._sound_wanted())

@@ -153,10 +153,11 @@ class Custody:
         until_ms = self._held.get(holding.rec, signed_utc_ms)
         return until_ms is not None and until_ms <= signed_utc_ms and holding.received_ms <= due_ms
 
-    def assignment(self) -> Assignment | None:
-        """The last one since the last docking."""
+    def wearer(self, now: Stamp) -> str | None:
+        """Pseudonym of the last assignment since the last docking, while it holds."""
         with self._lock:
-            return self._assignment if self._ready else None
+            said = self._assignment if self._ready else None
+        return said.wearer if said is not None and said.holds(now) else None
 
     def last_ack(self) -> LastAck | None:
         with self._lock:
@@ -254,4 +255,3 @@ class Survey:
 
 def _reference(entry: Entry) -> Reference:
     return Reference(entry.head.seq, entry.digest.hex())
-

@@ -72,6 +72,7 @@ class Journal:
         self.durable: Reference | None = None
         self._watch: Callable[[Sequence[Entry]], None] = _nobody
         self._low = state.low
+        self._run_begins = pending[0].head.seq
         self._writing = writing
         self._state = state
         self._pending = pending
@@ -172,6 +173,11 @@ class Journal:
         return self._state.position.seq
 
     @property
+    def run_begins(self) -> int:
+        """The number of this run's first entry."""
+        return self._run_begins
+
+    @property
     def head(self) -> str:
         """Hex SHA-256 of the newest entry's head, durable or not."""
         return self._state.position.prev
@@ -182,9 +188,14 @@ class Journal:
 
     def raise_low(self, seq: int) -> None:
         """Nothing that lies in files before entry `seq`, which begins one, matters to a start any more: the next
-        checkpoint says so."""
-        assert self._low <= seq < self.next_seq
-        self._low = seq
+        checkpoint says so. It never falls."""
+        assert seq < self.next_seq
+        self._low = max(self._low, seq)
+
+    @property
+    def low_has_risen(self) -> bool:
+        """No checkpoint says so yet."""
+        return self._low > self._state.low
 
     def next_recording_id(self) -> str:
         """The id of a recording whose `recording.start` is the next entry."""

@@ -29,9 +29,9 @@ def purge(journal: Journal, disk: Disk, holdings: Sequence[Holding]) -> None:
     _unlink(disk, [holding.path for holding in holdings])
 
 
-def trim(journal: Journal, disk: Disk, ack: LastAck, low: int, signed_utc_ms: int) -> bool:
+def trim(journal: Journal, disk: Disk, ack: LastAck, low: int, signed_utc_ms: int) -> None:
     """Delete the journal's oldest files: those wholly acknowledged and below `low`, whose successor is 30 days old and
-    begins with a checkpoint under which no recording is open. Whether there were any. Raises StoreError, DiskError."""
+    begins with a checkpoint under which no recording is open. Raises StoreError, DiskError."""
     numbers = file_numbers(disk)
     keep_from = None
     for number in numbers[1:]:
@@ -43,11 +43,10 @@ def trim(journal: Journal, disk: Disk, ack: LastAck, low: int, signed_utc_ms: in
         if first.head.kind == "checkpoint" and first.body is not None and not first.body["open"]:
             keep_from = number
     if keep_from is None:
-        return False
+        return
     journal.append("trim", {"first": 0, "last": keep_from - 1, "ack": ack.entry.body})
     journal.commit()
     _unlink_below(disk, numbers, keep_from)
-    return True
 
 
 def finish(disk: Disk, custody: Custody) -> None:

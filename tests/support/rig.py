@@ -33,10 +33,11 @@ from agent.recording import Parts, Settings
 from agent.ring import Ring
 from agent.states import RED, Moment, cue
 from agent.store.check import recover
+from agent.store.custody import Custody, Survey
 from agent.store.journal import Journal
 from agent.store.last import read_last
 from agent.store.segments import SealBuffer
-from agent.supervisor import FOR_REPORTS, Rules, Supervisor
+from agent.supervisor import FOR_REPORTS, Outside, Rules, Supervisor
 from hw.sim.disk import SimDisk
 from tests.support import mp4
 from tests.support.agency import NOW_MS, TestAgency, seeded_random
@@ -167,7 +168,7 @@ class Rig:
         self._waiting: list[Report] = []
         self._writer_free_ns = 0
         self.disk.say_free(RESERVE_BYTES * 4)
-        keeper = TimeKeeper(self.clock, 0)
+        self.keeper = keeper = TimeKeeper(self.clock, 0)
         found = read_last(self.disk)
         self.journal = Journal.start(
             self.disk,
@@ -183,6 +184,9 @@ class Rig:
         policy = self.agency.policy
         if self.journal.state.policy is None:
             self.journal.append("policy", {"hash": policy.hash_hex, "version": policy.version})
+        self.custody = Custody()
+        self.journal.watch(self.custody.take)
+        self._survey = Survey(self.disk, self.custody, self.journal.state.low, self.journal.run_begins)
         recovery = recover(self.journal, self.disk)
         self.arena = bytearray(arena_bytes)
         self.ring = Ring(memoryview(self.arena), (prerecord_ms + 15_000) * NS_PER_MS)
@@ -190,16 +194,25 @@ class Rig:
         self.panel = SeenPanel(self.clock, self._check_light)
         self.camera = ScriptedCapture()
         settings = Settings(parse_recipients(policy.recipients), policy.hash_hex, prerecord_ms, "test")
-        parts = Parts(self.journal, self.disk, self.ring, BUFFER, self._random, settings)
-        self.recorder = Recorder(parts, RESERVE_BYTES, self._told)
+        custody, ring = self.custody, self.ring
+        parts = Parts(
+            self.journal, self.disk, ring, BUFFER, self._random, settings, lambda: custody.wearer(keeper.stamp())
+        )
+        self.recorder = Recorder(parts, custody, RESERVE_BYTES, self._told)
+        self.contacts: list[bool] = []
         resume = recovery.resume
         self.supervisor = Supervisor(
             Rules(sound=True, prerecord_sound=False, battery=LEVELS),
             self.panel,
             self.camera,
-            lambda: "its last words",
-            self.intake.sound,
-            lambda: keeper.stamp().source,
+            Outside(
+                camera_said=lambda: "its last words",
+                want_sound=self.intake.sound,
+                time_source=lambda: keeper.stamp().source,
+                worn=lambda: custody.wearer(keeper.stamp()) is not None,
+                contact=self.contacts.append,
+                wipe=ring.wipe,
+            ),
             Button(pressed=False, at_ns=self.clock.now_ns),
             interrupted=self.journal.state.interrupted is not None,
             resuming=None if resume is None else (resume.rec, resume.press_ns),
@@ -207,6 +220,8 @@ class Rig:
         if resume is not None:
             self.recorder.resume(resume)
         self.supervisor.start(self.clock.now_ns)
+        while self._survey.step():
+            pass
         self.settle()
 
     def settle(self) -> None:

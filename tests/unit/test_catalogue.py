@@ -73,8 +73,8 @@ def written(*patterns: str) -> Iterable[str]:
     ("table", "patterns"),
     [
         ("refusal", (r'Unavailable\(\s*"([a-z_]+)"',)),
-        ("alert", (r'_alert\(\s*"([a-z_]+)"', r'"alert", \{"cause": "([a-z_]+)"')),
-        ("remedy", (r'"remedy": "([a-z_]+)"', r'_alert\([^\n]*, "([a-z_]+)"\)')),
+        ("alert", (r'(?:\b|_)alert\(\s*"([a-z_]+)"', r'"alert", \{"cause": "([a-z_]+)"')),
+        ("remedy", (r'"remedy": "([a-z_]+)"', r'(?:\b|_)alert\([^\n]*, "([a-z_]+)"\)')),
     ],
 )
 def test_every_cause_and_remedy_that_the_agent_writes_has_words(table: str, patterns: tuple[str, ...]) -> None:
