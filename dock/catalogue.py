@@ -1,0 +1,331 @@
+"""The catalogue: what the archive holds, in tables to search. A copy: it is made again from the archive alone.
+
+Guarantees: the rows of a journal are those of its archived entries up to the number in its own row, whatever crashed;
+`catch_up` brings them up to date, from the entries at hand or by reading the archive. `rebuild` makes the same rows as
+taking everything in did; only `orders` (what is still to be said to cameras) exist nowhere else, until they are
+statements in the dock's journal. Takes no signed line's word for what is not its own: a recording belongs to the
+journal that its name names. Assumes one process; SQLite by default, any database of SQLAlchemy's by URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, delete, event, select, update
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from agent.errors import FormatError
+from agent.formats import canonical, fields, statement
+from agent.formats.canonical import Object, Value
+from agent.formats.entries import Entry
+from dock.archive import Archive
+from dock.blobs import Blob, BlobStore
+from dock.lines import Tail
+from dock.tables import JournalRow, OrderRow, RecordingRow, SegmentRow
+
+MAX_BLOB_BYTES = 32 * 1024 * 1024
+"""A segment ends before 16 MiB of footage; what says that it is larger than twice that is not asked for."""
+ORDERS = ("assign", "hold", "config")
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_STEP = 2000
+"""Entries that are read from the archive for one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A closed segment: its blob, the entry that closed it, and what became of it."""
+
+    dev: str
+    jid: str
+    blob: Blob
+    seal_seq: int
+    seal_head: str
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A statement to be made: its type and own fields."""
+
+    number: int
+    name: str
+    value: Object
+
+
+class Catalogue:
+    """Rows of one database. `open` first brings its tables up to date."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Catalogue:
+        """The catalogue of an URL like `sqlite:////var/lib/temoin-dock/catalogue.sqlite`."""
+        engine = create_engine(url)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _configure_sqlite)
+        with engine.begin() as connection:
+            _migrate(connection)
+        return cls(engine)
+
+    def close(self) -> None:
+        """Release the database."""
+        self.engine.dispose()
+
+    # --- from the archive ---------------------------------------------------------------------------------------------
+
+    def catch_up(self, archive: Archive, tail: Tail, entries: Sequence[Entry] = ()) -> None:
+        """Bring the rows of this journal up to its tail. `entries` are the newest ones, if they are at hand."""
+        with Session(self.engine) as session:
+            row = session.get(JournalRow, (tail.dev, tail.jid))
+            known = -1 if row is None else row.seq
+        if known >= tail.seq:
+            return
+        if entries and entries[0].head.seq <= known + 1:
+            self._take(archive, tail, [entry for entry in entries if entry.head.seq > known])
+            return
+        step: list[Entry] = []
+        for entry in archive.entries(tail.dev, tail.jid, known + 1):
+            step.append(entry)
+            if len(step) >= _STEP:
+                self._take(archive, tail, step)
+                step = []
+        if step:
+            self._take(archive, tail, step)
+
+    def rebuild(self, archive: Archive, blobs: BlobStore) -> None:
+        """Forget everything but the orders, and read the archive. Blobs count as stored by name and size."""
+        with Session(self.engine) as session, session.begin():
+            for table in (JournalRow, RecordingRow, SegmentRow):
+                session.execute(delete(table))
+        for dev, jid, _ in archive.journals():
+            tail = archive.tail(dev, jid)
+            if tail is not None:
+                self.catch_up(archive, tail)
+            archive.release(dev)
+        self.find_blobs(archive, blobs)
+
+    def find_blobs(self, archive: Archive, blobs: BlobStore) -> None:
+        """Mark as stored what has a file."""
+        with Session(self.engine) as session, session.begin():
+            for row in session.scalars(select(SegmentRow).where(~SegmentRow.stored)):
+                folder = archive.folder(row.dev, row.jid)
+                if folder is not None and blobs.has(Blob(folder, row.rec, row.seg, row.size, row.blob)):
+                    row.stored = True
+
+    def _take(self, archive: Archive, tail: Tail, entries: Sequence[Entry]) -> None:
+        with Session(self.engine) as session, session.begin():
+            row = session.get(JournalRow, (tail.dev, tail.jid))
+            if row is None:
+                folder = archive.folder(tail.dev, tail.jid)
+                assert folder is not None
+                row = JournalRow(dev=tail.dev, jid=tail.jid, folder=folder, first=entries[0].head.seq)
+                session.add(row)
+            row.seq = entries[-1].head.seq
+            for entry in entries:
+                _take_entry(session, entry)
+
+    # --- what the station asks ----------------------------------------------------------------------------------------
+
+    def journals(self) -> list[tuple[str, str, str]]:
+        """(dev, jid, folder) of every journal."""
+        with Session(self.engine) as session:
+            rows = session.scalars(select(JournalRow).order_by(JournalRow.folder))
+            return [(row.dev, row.jid, row.folder) for row in rows]
+
+    def segment(self, rec: str, seg: int) -> Segment | None:
+        """A closed segment by its name."""
+        with Session(self.engine) as session:
+            row = session.get(SegmentRow, (rec, seg))
+            return None if row is None else _segment(session, row)
+
+    def due(self, dev: str, jid: str, limit: int) -> list[Segment]:
+        """Closed segments whose blob is not here, the oldest first."""
+        return self._segments(dev, jid, stored=False, limit=limit)
+
+    def unreceipted(self, dev: str, jid: str, limit: int = 256) -> list[Segment]:
+        """Closed segments whose blob is here, and whose receipt the camera's journal does not tell of."""
+        return self._segments(dev, jid, stored=True, limit=limit)
+
+    def _segments(self, dev: str, jid: str, *, stored: bool, limit: int) -> list[Segment]:
+        query = (
+            select(SegmentRow)
+            .where(SegmentRow.dev == dev, SegmentRow.jid == jid, SegmentRow.stored.is_(stored))
+            .where(SegmentRow.receipt_seq.is_(None))
+            .order_by(SegmentRow.seal_seq)
+            .limit(limit)
+        )
+        with Session(self.engine) as session:
+            return [_segment(session, row) for row in session.scalars(query)]
+
+    def mark_stored(self, rec: str, seg: int) -> None:
+        """The blob is durable in the archive."""
+        with Session(self.engine) as session, session.begin():
+            session.execute(update(SegmentRow).where(SegmentRow.rec == rec, SegmentRow.seg == seg).values(stored=True))
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    def order(self, dev: str, name: str, value: Object, utc_ms: int) -> int:
+        """Have a camera told something at its next docking, or now. Returns the order's number. An order for the same
+        (an assignment, the same recording) replaces the one before it. Raises FormatError.
+        """
+        if name not in ORDERS:
+            raise FormatError("order", f"{name} is none of {', '.join(ORDERS)}")
+        probe: dict[str, Value] = {"agency": "a", "dock": "d", "dev": dev, "jid": "0" * 32, "dseq": 0}
+        statement.compose(name, {**probe, "session": "0" * 32, "utc": fields.format_utc(utc_ms), **value})
+        with Session(self.engine) as session, session.begin():
+            for row in session.scalars(select(OrderRow).where(OrderRow.dev == dev, OrderRow.name == name)):
+                if name != "hold" or _value(row)["rec"] == value["rec"]:
+                    session.delete(row)
+            made = OrderRow(dev=dev, name=name, value=canonical.encode(value).decode(), utc=fields.format_utc(utc_ms))
+            session.add(made)
+            session.flush()
+            return made.number
+
+    def orders(self, dev: str) -> list[Order]:
+        """What this camera has not journalled yet, the oldest first."""
+        with Session(self.engine) as session:
+            rows = session.scalars(select(OrderRow).where(OrderRow.dev == dev).order_by(OrderRow.number))
+            return [Order(row.number, row.name, _value(row)) for row in rows]
+
+
+# --- entries to rows --------------------------------------------------------------------------------------------------
+
+
+def _take_entry(session: Session, entry: Entry) -> None:
+    kind, body = entry.head.kind, entry.body
+    if body is None:
+        return
+    if kind == "recording.start":
+        _take_start(session, entry, body)
+    elif kind == "recording.stop":
+        _take_stop(session, entry, body)
+    elif kind in ("segment.seal", "segment.recovered"):
+        _take_closed(session, entry, body)
+    elif kind == "purge":
+        row = _own_segment(session, entry, body)
+        if row is not None and row.purge_seq is None:
+            row.purge_seq = entry.head.seq
+    elif kind in ("receipt", "hold", "assign", "config") and body.get("statement") is not None:
+        said = statement.parse_embedded(fields.object_of(body, "statement"))
+        _take_statement(session, entry, said)
+
+
+def _take_start(session: Session, entry: Entry, body: Object) -> None:
+    head, rec = entry.head, fields.text_of(body, "rec")
+    if not _is_own(entry, rec) or session.get(RecordingRow, rec) is not None:
+        return
+    utc_ms, wearer = head.stamp.utc_ms, body["wearer"]
+    session.add(
+        RecordingRow(
+            rec=rec,
+            dev=head.dev,
+            jid=head.jid,
+            start_seq=head.seq,
+            start_utc=None if utc_ms is None else fields.format_utc(utc_ms),
+            start_err_ms=head.stamp.err_ms,
+            wearer=None if wearer is None else fields.text_of(body, "wearer"),
+            held=False,
+        )
+    )
+
+
+def _take_stop(session: Session, entry: Entry, body: Object) -> None:
+    rec = fields.text_of(body, "rec")
+    row = session.get(RecordingRow, rec) if _is_own(entry, rec) else None
+    if row is not None and row.stop_seq is None:
+        row.stop_seq = entry.head.seq
+        row.stop_cause = fields.text_of(body, "cause")
+        row.fragments = fields.integer_of(body, "fragments")
+        row.duration_ms = fields.integer_of(body, "duration_ms")
+
+
+def _take_closed(session: Session, entry: Entry, body: Object) -> None:
+    """A segment that has an end: of one that could not be read, or is not there, nothing can be asked for."""
+    head, rec, seg = entry.head, fields.text_of(body, "rec"), fields.integer_of(body, "seg")
+    size = fields.integer_of(body, "size")
+    if not _is_own(entry, rec) or body["blob"] is None or not 0 < size <= MAX_BLOB_BYTES:
+        return
+    if session.get(SegmentRow, (rec, seg)) is None:
+        session.add(
+            SegmentRow(
+                rec=rec,
+                seg=seg,
+                dev=head.dev,
+                jid=head.jid,
+                seal_seq=head.seq,
+                seal_head=entry.digest.hex(),
+                recovered=head.kind == "segment.recovered",
+                size=size,
+                blob=fields.text_of(body, "blob"),
+                stored=False,
+            )
+        )
+
+
+def _take_statement(session: Session, entry: Entry, said: statement.Statement) -> None:
+    """What the camera's journal says that a dock said: the camera has it."""
+    if said.name == "receipt":
+        row = _own_segment(session, entry, said.value)
+        if row is not None and row.receipt_seq is None and row.blob == said.value["blob"]:
+            row.receipt_seq = entry.head.seq
+        return
+    if said.name == "hold":
+        rec = fields.text_of(said.value, "rec")
+        recording = session.get(RecordingRow, rec) if _is_own(entry, rec) else None
+        if recording is not None:
+            until = said.value["until"]
+            recording.held, recording.held_until = True, None if until is None else str(until)
+    for order in session.scalars(select(OrderRow).where(OrderRow.dev == entry.head.dev, OrderRow.name == said.name)):
+        if all(said.value[key] == value for key, value in _value(order).items()):
+            session.delete(order)
+
+
+def _own_segment(session: Session, entry: Entry, value: Object) -> SegmentRow | None:
+    rec = fields.text_of(value, "rec")
+    return session.get(SegmentRow, (rec, fields.integer_of(value, "seg"))) if _is_own(entry, rec) else None
+
+
+def _is_own(entry: Entry, rec: str) -> bool:
+    """Whether the recording is named by an entry of this very journal."""
+    return rec.rpartition("-")[0] == f"{entry.head.dev}-{entry.head.jid[:8]}"
+
+
+def _segment(session: Session, row: SegmentRow) -> Segment:
+    journal = session.get(JournalRow, (row.dev, row.jid))
+    assert journal is not None
+    blob = Blob(journal.folder, row.rec, row.seg, row.size, row.blob)
+    return Segment(row.dev, row.jid, blob, row.seal_seq, row.seal_head, row.stored)
+
+
+def _value(row: OrderRow) -> Object:
+    return canonical.decode(row.value.encode())
+
+
+def rows_of(session: Session) -> Iterable[JournalRow | RecordingRow | SegmentRow]:
+    """All that follows from the archive, in a fixed order: what two catalogues are compared by."""
+    yield from session.scalars(select(JournalRow).order_by(JournalRow.dev, JournalRow.jid))
+    yield from session.scalars(select(RecordingRow).order_by(RecordingRow.rec))
+    yield from session.scalars(select(SegmentRow).order_by(SegmentRow.rec, SegmentRow.seg))
+
+
+def _configure_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    """Readers beside the writer, and no fsync a transaction: what is lost is read again from the archive."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,438 @@
+"""What the station does with what cameras send: rules between MQTT, the intake and the archive. No network, no clock.
+
+How a process drives it, all from one thread:
+
+    messages = station.on_status(parse_status(payload), now)        a message on .../status
+    messages = station.on_batch(dev, parse_batch(...), now)         a message on .../journal; its PUBACK afterwards
+    upload = station.open_upload(dev, rec, seg, size, now)          a PUT; `dev` is of the TLS certificate's role
+    upload.write(...) and upload.finish()                           these may run in another thread
+    messages = station.on_blob(upload.blob, outcome, now)           then the answer 200 or 201
+    station.on_upload_failed(upload.blob, error, now)               after a BlobError: 400, ConflictError: 409
+    messages = station.tick(now)                                    each second or so
+
+and publishes each Message with QoS 1, in order. A message that is lost costs nothing: cameras ask again. Guarantees:
+what an `ack` or a `receipt` says is durable before it is returned; a receipt is an entry of the dock's own journal
+first; nothing is sent to a camera outside its session, nor to one that is refused; memory is bounded by the number of
+cameras that are docked. The same calls give the same messages. Raises StoreError or SignatureError when the dock's own
+journal or key is lost: then the process must end. DiskError of the archive is an alert, and nothing is acknowledged.
+Source: docs/docking.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cryptography import x509
+
+from agent.errors import DiskError
+from agent.formats import wire
+from agent.formats.canonical import Value
+from agent.formats.entries import Entry
+from agent.formats.fields import ZERO_HASH
+from agent.formats.statement import NOTHING_SEQ, Statement
+from agent.formats.wire import Batch, Properties, Status, StatusState
+from agent.model import NS_PER_S
+from dock import lines
+from dock.archive import Archive
+from dock.blobs import Blob, BlobError, BlobStore, Outcome, Upload, url_path
+from dock.catalogue import Catalogue
+from dock.journal import DockJournal
+from dock.lines import RefusedError, Tail
+from dock.statements import Addressee, Author
+
+MAX_TICKETS = 2
+MAX_RECEIPTS = 32
+"""Receipts that one call gives out to one camera."""
+MAX_FAILURES = 3
+"""Uploads of one blob that may fail in a session before it is left for the next one."""
+RECEIPT_AGAIN_NS = 60 * NS_PER_S
+ALERT_AGAIN_NS = 60 * NS_PER_S
+_PAST_SESSIONS = 16
+_WAIT = "wait for its next docking"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now: UTC in ms with its error bound, and the boot clock."""
+
+    utc_ms: int
+    err_ms: int
+    mono_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A statement to publish: `payload` is its line, `properties` the chain that it is checked with."""
+
+    topic: str
+    payload: bytes
+    properties: Properties
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the station is told. `intake_host` is `host` or `host:port` as in the policy; `policy_chain` DER.
+
+    Below `reserve_bytes` free, nothing more is taken in: the dock's own journal needs the rest.
+    """
+
+    root: x509.Certificate
+    intake_host: str
+    store: str
+    policy: Statement | None = None
+    policy_chain: tuple[bytes, ...] = ()
+    ticket_ttl_s: int = 600
+    reserve_bytes: int = 256 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Session:
+    """One camera that is docked. Times are of the boot clock."""
+
+    to: Addressee
+    tickets: dict[tuple[str, int], int] = field(default_factory=dict)
+    failures: Counter[tuple[str, int]] = field(default_factory=Counter)
+    receipts: dict[tuple[str, int], int] = field(default_factory=dict)
+    orders: set[int] = field(default_factory=set)
+
+
+class Station:
+    """The rules of one dock. `counts` are for metrics: entries, batches, blobs, receipts, refused, alerts."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        archive: Archive,
+        blobs: BlobStore,
+        catalogue: Catalogue,
+        journal: DockJournal,
+        author: Author,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._rules = rules
+        self._archive = archive
+        self._blobs = blobs
+        self._catalogue = catalogue
+        self._journal = journal
+        self._author = author
+        self._sessions: dict[str, _Session] = {}
+        self._past: dict[str, list[str]] = {}
+        self._said: dict[tuple[str, str], int] = {}
+
+    @property
+    def docked(self) -> Sequence[str]:
+        """The cameras in a session."""
+        return tuple(self._sessions)
+
+    # --- MQTT ---------------------------------------------------------------------------------------------------------
+
+    def on_status(self, status: Status, now: Moment) -> list[Message]:
+        """A camera's question, or its goodbye. The caller has compared `status.dev` with the topic's, which the broker
+        ties to the camera's certificate.
+        """
+        known = self._sessions.get(status.dev)
+        if status.state is StatusState.GONE:
+            if known is not None and known.to.session == status.session:
+                self._end(status.dev)
+            return []
+        if self._is_refused(status.dev, now):
+            return []
+        if known is not None and known.to.session == status.session:
+            if known.to.jid != status.jid:
+                self._refuse(status.dev, "jid_changed", now, {"jid": status.jid})
+                return []
+            return [self._beacon(status, known, now), *self._advance(known, now)]
+        if status.session in self._past.get(status.dev, []):
+            return []  # late, or replayed
+        return self._begin(status, now)
+
+    def on_batch(self, dev: str, batch: Batch, now: Moment) -> list[Message]:
+        """Lines of a camera's journal. Without a session nothing is taken: there is no nonce to answer with."""
+        session = self._sessions.get(dev)
+        if session is None or self._is_refused(dev, now):
+            return []
+        self.counts["batches"] += 1
+        try:
+            entries = lines.parse_batch(batch, dev)
+            if entries[0].head.jid != session.to.jid:
+                raise RefusedError("journal", f"is {entries[0].head.jid}, not that of this session", _WAIT)
+            return self._take(session, entries, now)
+        except RefusedError as error:
+            self._refuse(dev, "lines", now, {"where": error.where, "problem": error.problem})
+        except DiskError as error:
+            self._alert(dev, "archive", now, {"where": error.where, "problem": error.problem}, error.remedy)
+        return []
+
+    def tick(self, now: Moment) -> list[Message]:
+        """What time brings: tickets that ran out, orders that are due, receipts that were not heard."""
+        return [message for session in list(self._sessions.values()) for message in self._advance(session, now)]
+
+    # --- intake -------------------------------------------------------------------------------------------------------
+
+    def open_upload(self, dev: str, rec: str, seg: int, size: int, now: Moment) -> Upload:
+        """A PUT begins. `dev` is of the client's TLS role, `size` the length that it announces.
+
+        Raises RefusedError (403), DiskError (507). A blob that is here already is only compared.
+        """
+        found = self._catalogue.segment(rec, seg)
+        session = self._sessions.get(dev)
+        ticket = None if session is None else session.tickets.get((rec, seg))
+        if found is None or found.dev != dev or self._archive.is_forked(dev):
+            raise self._not_allowed(dev, rec, seg, "is not this camera's to send", now)
+        if not found.stored and (ticket is None or ticket <= now.mono_ns):
+            raise self._not_allowed(dev, rec, seg, "has no ticket", now)
+        if size != found.blob.size:
+            raise self._not_allowed(dev, rec, seg, f"has {found.blob.size} bytes, not {size}", now)
+        return self._blobs.begin(found.blob)
+
+    def on_blob(self, blob: Blob, outcome: Outcome, now: Moment) -> list[Message]:
+        """An upload that `finish` returned from: its receipt, and the next ticket."""
+        self.counts["blobs"] += outcome is Outcome.STORED
+        self._catalogue.mark_stored(blob.rec, blob.seg)
+        found = self._catalogue.segment(blob.rec, blob.seg)
+        session = None if found is None else self._sessions.get(found.dev)
+        if session is None:
+            return []
+        session.tickets.pop((blob.rec, blob.seg), None)
+        session.receipts.pop((blob.rec, blob.seg), None)  # sent again, it seems not to have been heard
+        return self._advance(session, now)
+
+    def on_upload_failed(self, blob: Blob, error: BlobError, now: Moment) -> None:
+        """An upload that ended in a BlobError."""
+        found = self._catalogue.segment(blob.rec, blob.seg)
+        dev = "unknown" if found is None else found.dev
+        session = self._sessions.get(dev)
+        if session is not None:
+            session.failures[blob.rec, blob.seg] += 1
+        self._refuse(dev, "blob", now, {"rec": blob.rec, "seg": blob.seg, "problem": error.problem})
+
+    def _not_allowed(self, dev: str, rec: str, seg: int, problem: str, now: Moment) -> RefusedError:
+        self._refuse(dev, "upload", now, {"rec": rec, "seg": seg, "problem": problem})
+        return RefusedError(f"{rec}/{seg:04d}", problem, "wait for a ticket")
+
+    # --- sessions -----------------------------------------------------------------------------------------------------
+
+    def _begin(self, status: Status, now: Moment) -> list[Message]:
+        self._end(status.dev)
+        session = _Session(Addressee(status.dev, status.jid, status.session))
+        try:
+            tail = self._archive.tail(status.dev, status.jid)
+            if tail is not None:
+                self._catalogue.catch_up(self._archive, tail)
+            elif any(dev == status.dev for dev, _, _ in self._catalogue.journals()):
+                self._alert(status.dev, "another_journal", now, {"jid": status.jid}, "compare_with_enrolment")
+        except DiskError as error:
+            self._alert(status.dev, "archive", now, {"where": error.where, "problem": error.problem}, error.remedy)
+            return []
+        self._sessions[status.dev] = session
+        messages = [self._beacon(status, session, now), self._ack(session, tail, now)]
+        policy = self._rules.policy
+        if policy is not None and (tail is None or tail.policy != policy.digest.hex()):
+            properties = wire.chain_properties(self._rules.policy_chain)
+            messages.append(Message(wire.dock_topic(status.dev), policy.line, properties))
+        return [*messages, *self._advance(session, now)]
+
+    def _end(self, dev: str) -> None:
+        session = self._sessions.pop(dev, None)
+        if session is not None:
+            self._past[dev] = [*self._past.get(dev, []), session.to.session][-_PAST_SESSIONS:]
+            self._archive.release(dev)
+
+    def _is_refused(self, dev: str, now: Moment) -> bool:
+        if not self._archive.is_forked(dev):
+            return False
+        self._end(dev)
+        self._refuse(dev, "forked", now, {})
+        return True
+
+    # --- journal ------------------------------------------------------------------------------------------------------
+
+    def _take(self, session: _Session, entries: list[Entry], now: Moment) -> list[Message]:
+        """Archive what is new, and say where the archive ends."""
+        dev, jid = session.to.dev, session.to.jid
+        tail = self._archive.tail(dev, jid)
+        rival = self._rival(entries, tail)
+        if rival is not None and tail is not None:
+            self._take_fork(session, rival, tail, now)
+            return []
+        end = NOTHING_SEQ if tail is None else tail.seq
+        new = [entry for entry in entries if entry.head.seq > end]
+        begins = tail is None and new[0].head.kind in ("genesis", "checkpoint")
+        if new and (begins or (tail is not None and new[0].head.seq == end + 1)):
+            tail = self._archive_new(dev, jid, new, tail)
+        messages = self._advance(session, now)
+        if all(entry.head.kind == "ack" for entry in entries):
+            return messages  # or the two would never come to an end
+        return [self._ack(session, tail, now), *messages]
+
+    def _archive_new(self, dev: str, jid: str, new: list[Entry], tail: Tail | None) -> Tail | None:
+        if self._archive.disk.free_bytes() < self._rules.reserve_bytes:
+            raise DiskError("archive", "has no space left but its reserve", "make space in the archive")
+        taken, _ = lines.check(new, tail, self._rules.root)
+        if not taken:
+            return tail
+        after = self._archive.append(dev, jid, taken)
+        self.counts["entries"] += len(taken)
+        self._catalogue.catch_up(self._archive, after, taken)
+        return after
+
+    def _rival(self, entries: Sequence[Entry], tail: Tail | None) -> list[Entry] | None:
+        """The entries from the first one on that contradicts the archive; None if none does."""
+        if tail is None:
+            return None
+        first = entries[0].head.seq
+        if first < tail.first:
+            raise RefusedError(f"entry {first}", "is before the archive's first entry, so it cannot be compared", _WAIT)
+        archived = self._archive.lines(tail.dev, tail.jid, first)
+        for index, entry in enumerate(entries):
+            if entry.head.seq > tail.seq:
+                follows = entry.head.seq > tail.seq + 1 or entry.head.prev == tail.head
+                return None if follows else list(entries[index:])
+            _, line = next(archived)
+            # The same head is the same entry, whatever signature or body came along.
+            if line != entry.line and line.partition(b"\t")[0] != entry.head_bytes:
+                return list(entries[index:])
+        return None
+
+    def _take_fork(self, session: _Session, rival: list[Entry], tail: Tail, now: Moment) -> None:
+        dev, seq = session.to.dev, rival[0].head.seq
+        if not lines.is_signed_by(rival[0], tail):
+            raise RefusedError(f"entry {seq}", "is another than the archive's, and not signed by the camera", _WAIT)
+        if self._archive.keep_fork(dev, session.to.jid, rival):
+            self._alert(dev, "fork", now, {"jid": session.to.jid, "seq": seq}, "decide_about_fork")
+            self._end(dev)
+        else:
+            self._refuse(dev, "settled_fork", now, {"jid": session.to.jid, "seq": seq})
+
+    # --- what is said -------------------------------------------------------------------------------------------------
+
+    def _advance(self, session: _Session, now: Moment) -> list[Message]:
+        """Receipts, tickets and orders that this camera may have now."""
+        try:
+            return [*self._receipts(session, now), *self._tickets(session, now), *self._orders(session, now)]
+        except DiskError as error:
+            values: dict[str, Value] = {"where": error.where, "problem": error.problem}
+            self._alert(session.to.dev, "archive", now, values, error.remedy)
+            return []
+
+    def _tickets(self, session: _Session, now: Moment) -> list[Message]:
+        """Up to MAX_TICKETS open, oldest blob first."""
+        session.tickets = {key: until for key, until in session.tickets.items() if until > now.mono_ns}
+        given_up = [key for key, count in session.failures.items() if count >= MAX_FAILURES]
+        messages: list[Message] = []
+        due = self._catalogue.due(session.to.dev, session.to.jid, MAX_TICKETS + len(given_up))
+        for found in due:
+            blob, key = found.blob, (found.blob.rec, found.blob.seg)
+            if len(session.tickets) >= MAX_TICKETS or self._lacks_space(blob, now):
+                break
+            if key in session.tickets or key in given_up:
+                continue
+            if self._blobs.has(blob):
+                self._find(session, blob, now)
+                continue
+            session.tickets[key] = now.mono_ns + self._rules.ticket_ttl_s * NS_PER_S
+            ticket: dict[str, Value] = {
+                **_named(blob),
+                "method": "PUT",
+                "url": f"https://{self._rules.intake_host}{url_path(blob.rec, blob.seg)}",
+                "headers": [],
+                "ttl_s": self._rules.ticket_ttl_s,
+            }
+            messages.append(self._message("ticket", session, now, ticket))
+        return messages
+
+    def _find(self, session: _Session, blob: Blob, now: Moment) -> None:
+        """A file that this run has not seen coming: of a run that was killed before it could say so."""
+        if self._blobs.confirm(blob):
+            self._catalogue.mark_stored(blob.rec, blob.seg)
+        else:
+            session.failures[blob.rec, blob.seg] = MAX_FAILURES
+            self._alert(session.to.dev, "blob_damaged", now, {"file": blob.path}, "restore_archive")
+
+    def _lacks_space(self, blob: Blob, now: Moment) -> bool:
+        if self._archive.disk.free_bytes() - blob.size >= self._rules.reserve_bytes:
+            return False
+        self._alert("archive", "archive_full", now, {}, "make_space")
+        return True
+
+    def _receipts(self, session: _Session, now: Moment) -> list[Message]:
+        """For each blob that is here and of whose receipt the camera's journal does not tell yet."""
+        messages: list[Message] = []
+        for found in self._catalogue.unreceipted(session.to.dev, session.to.jid):
+            blob, key = found.blob, (found.blob.rec, found.blob.seg)
+            if len(messages) >= MAX_RECEIPTS:
+                break
+            if key in session.receipts and now.mono_ns - session.receipts[key] < RECEIPT_AGAIN_NS:
+                continue
+            session.receipts[key] = now.mono_ns
+            receipt: dict[str, Value] = {
+                **_named(blob),
+                "seal_seq": found.seal_seq,
+                "seal_head": found.seal_head,
+                "store": self._rules.store,
+                "version": "1",
+                "dock_head": self._journal.head,
+            }
+            messages.append(self._message("receipt", session, now, receipt, journalled=True))
+            self.counts["receipts"] += 1
+        return messages
+
+    def _orders(self, session: _Session, now: Moment) -> list[Message]:
+        """What the people at the dock said, once a session until the camera's journal tells of it."""
+        messages: list[Message] = []
+        for order in self._catalogue.orders(session.to.dev):
+            if order.number not in session.orders:
+                session.orders.add(order.number)
+                messages.append(self._message(order.name, session, now, order.value, journalled=True))
+        return messages
+
+    def _beacon(self, status: Status, session: _Session, now: Moment) -> Message:
+        beacon: dict[str, Value] = {
+            "nonce": status.nonce,
+            "head": status.head,
+            "err_ms": now.err_ms,
+            "token": None,
+            "dock_head": self._journal.head,
+        }
+        return self._message("beacon", session, now, beacon)
+
+    def _ack(self, session: _Session, tail: Tail | None, now: Moment) -> Message:
+        ack: dict[str, Value] = {"seq": NOTHING_SEQ, "head": ZERO_HASH}
+        if tail is not None:
+            ack = {"seq": tail.seq, "head": tail.head}
+        return self._message("ack", session, now, ack)
+
+    def _message(
+        self, name: str, session: _Session, now: Moment, own: Mapping[str, Value], journalled: bool = False
+    ) -> Message:
+        said = self._author.say(name, session.to, now.utc_ms, **own)
+        if journalled:
+            self._journal.record(said)
+        properties = wire.chain_properties(self._author.chain)
+        return Message(wire.dock_topic(session.to.dev), said.line, properties)
+
+    # --- what is wrong ------------------------------------------------------------------------------------------------
+
+    def _alert(self, dev: str, cause: str, now: Moment, values: Mapping[str, Value], remedy: str) -> None:
+        if self._may_say(dev, cause, now):
+            self.counts["alerts"] += 1
+            self._journal.alert(cause, {"dev": dev, **values}, remedy)
+
+    def _refuse(self, dev: str, cause: str, now: Moment, values: Mapping[str, Value]) -> None:
+        self.counts["refused"] += 1
+        if self._may_say(dev, cause, now):
+            self._journal.refuse(cause, {"dev": dev, **values}, "look_at_camera")
+
+    def _may_say(self, dev: str, cause: str, now: Moment) -> bool:
+        """One entry a minute and cause, so that nobody can fill the journal."""
+        last = self._said.get((dev, cause))
+        if last is not None and now.mono_ns - last < ALERT_AGAIN_NS:
+            return False
+        self._said[dev, cause] = now.mono_ns
+        return True
+
+
+def _named(blob: Blob) -> dict[str, Value]:
+    return {"rec": blob.rec, "seg": blob.seg, "blob": blob.blob, "size": blob.size}
