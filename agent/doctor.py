@@ -23,7 +23,9 @@ from agent.troubles import AGENT, CONDITIONS, FINDINGS, REFUSALS, AgentState, Ch
 RENEW_WITHIN_DAYS = 30  # an agency needs some weeks to have its cameras enrolled again
 LOW_MINUTES = 120  # less than a long intervention at the board's usual rate
 _MS_PER_DAY = 86_400_000
-_CARD_ALERTS = frozenset({"card_write_failed", "card_read_failed", "journal_write_failed"})
+_CARD_ALERTS = frozenset(
+    {"card_write_failed", "card_read_failed", "card_delete_failed", "journal_write_failed", "journal_unreadable"}
+)
 
 Values = Mapping[str, str | int]
 

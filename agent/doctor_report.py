@@ -55,7 +55,7 @@ def lines(found: tuple[Finding, ...], language: str) -> list[str]:
 def as_json(found: tuple[Finding, ...]) -> str:
     """The same for programs: one object, `findings` in the order of the table."""
     said = {"worst": worst(found).value, "findings": [_object(finding) for finding in found]}
-    return json.dumps(said, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(said, indent=2) + "\n"
 
 
 def _object(finding: Finding) -> Mapping[str, object]:

@@ -13,14 +13,16 @@ from agent.model import NS_PER_MS
 from hw.sim.camera import MESSAGES, PROCESS
 from hw.sim.clock import RTC_STEP
 
+MAX_STEP_S = 100 * 365 * 86_400  # whatever the file says, the clock stays within the years that can be written
+
 
 def utc_ms(run: Path) -> int:
     """UTC as the board's real-time clock shows it, its steps included."""
     try:
         step_s = int(json.loads((run / RTC_STEP).read_text(encoding="utf-8"))["step_s"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         step_s = 0
-    return time.time_ns() // NS_PER_MS + step_s * 1000
+    return time.time_ns() // NS_PER_MS + max(-MAX_STEP_S, min(step_s, MAX_STEP_S)) * 1000
 
 
 def capture_log(run: Path) -> Path | None:

@@ -80,6 +80,6 @@ def _read(file: Path) -> HeldLight:
         found = json.loads(file.read_text(encoding="utf-8"))
         light = Light(Colour(found["light"]["colour"]), Pattern(found["light"]["pattern"]))
         dark_at_ns = found["dark_at_ns"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return _OFF
     return HeldLight(light, dark_at_ns if isinstance(dark_at_ns, int) else None)
