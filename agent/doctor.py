@@ -216,13 +216,19 @@ def _judged_ms(facts: Facts) -> int | None:
     return max(known) if known else None
 
 
-def _validity(validity: Validity, now_ms: int | None, valid: str, ending: str, expired: str) -> Finding:
+def _error_ms(facts: Facts) -> int:
+    """How wrong that time may be: as the start does, nothing is refused that the error could explain."""
+    return 0 if isinstance(facts.board, TemoinError) else facts.board.clock.rtc_error_ms
+
+
+def _validity(facts: Facts, validity: Validity, valid: str, ending: str, expired: str) -> Finding:
+    now_ms = _judged_ms(facts)
     until: Values = {"until": format_utc(validity.last_ms)}
     if now_ms is None:
         return Finding(valid, until)
-    if now_ms > validity.last_ms:
+    if now_ms - _error_ms(facts) > validity.last_ms:
         return Finding(expired, until)
-    days = (validity.last_ms - now_ms) // _MS_PER_DAY
+    days = max(0, validity.last_ms - now_ms) // _MS_PER_DAY
     return Finding(ending, {**until, "days": days}) if days < RENEW_WITHIN_DAYS else Finding(valid, until)
 
 
@@ -230,10 +236,10 @@ def _certificate(facts: Facts) -> Iterator[Finding]:
     validity, now_ms = facts.certificate, _judged_ms(facts)
     if isinstance(validity, TemoinError):
         yield _problem("certificate_wrong", validity)
-    elif now_ms is not None and now_ms < validity.first_ms:
+    elif now_ms is not None and now_ms + _error_ms(facts) < validity.first_ms:
         yield Finding("certificate_not_yet", {"since": format_utc(validity.first_ms), "now": format_utc(now_ms)})
     else:
-        yield _validity(validity, now_ms, "certificate_valid", "certificate_ending", "certificate_expired")
+        yield _validity(facts, validity, "certificate_valid", "certificate_ending", "certificate_expired")
 
 
 def _key(facts: Facts) -> Iterator[Finding]:
@@ -249,7 +255,7 @@ def _policy(facts: Facts) -> Iterator[Finding]:
         yield _problem("policy_wrong", policy)
         return
     since = format_utc(policy.not_before_ms)
-    if now_ms is not None and now_ms < policy.not_before_ms:
+    if now_ms is not None and now_ms + _error_ms(facts) < policy.not_before_ms:
         yield Finding("policy_not_yet", {"version": policy.version, "since": since, "now": format_utc(now_ms)})
         return
     values: Values = {
@@ -437,5 +443,5 @@ def _network(facts: Facts) -> Iterator[Finding]:
     elif isinstance(facts.network, TemoinError):
         yield _problem("network_wrong", facts.network)
     elif facts.network is not None:
-        found = _validity(facts.network, _judged_ms(facts), "network_configured", "network_ending", "network_expired")
+        found = _validity(facts, facts.network, "network_configured", "network_ending", "network_expired")
         yield Finding(found.code, {"broker": str(network.broker), **found.values})

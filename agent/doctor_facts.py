@@ -177,9 +177,11 @@ def _policy(config: CameraConfig, root: x509.Certificate | TemoinError, last: La
     if isinstance(root, TemoinError):
         raise root
     in_force = None if last is None else last.state.policy
+    certificate = _read(config.policy_certificate)
+    keys.load_chain(certificate, str(config.policy_certificate))  # an unreadable one is named by its own file
     return keys.load_policy(
         _read(config.policy),
-        _read(config.policy_certificate),
+        certificate,
         root,
         config.dev,
         config.agency,

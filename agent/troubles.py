@@ -159,7 +159,7 @@ FINDINGS: Mapping[str, Kind] = MappingProxyType(
             certificate_valid=_WELL,
             certificate_ending=_warning("renew_certificate"),
             certificate_expired=_error("renew_certificate"),
-            certificate_not_yet=_error("dock_for_time"),
+            certificate_not_yet=_warning("dock_for_time"),
             certificate_wrong=_error("enrol_again"),
         ),
         **_rows(Check.KEY, key_fits=_WELL, key_wrong=_error("enrol_again")),
