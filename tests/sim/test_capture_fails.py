@@ -215,14 +215,12 @@ LIES = {
     "another magic": lambda rig: b"HTTP" + bytes(28),
     "a length of 0": lambda rig: b"TMNP\x01\x02" + bytes(26),
     "a length of 4 GiB": lambda rig: b"TMNP\x01\x02\x00\x01\xff\xff\xff\xff" + bytes(20),
-    "a fragment that is none": lambda rig: header(1000, rig.clock.now_ns - NS_PER_S) + bytes(1000),
+    "a fragment that is none": lambda rig: header(1000, rig.clock.now_ns) + bytes(1000),
     "boxes with names that no journal takes": lambda rig: (
-        header(16, rig.clock.now_ns - NS_PER_S) + b"\0\0\0\x10\x01\n\xff\0" + bytes(8)
+        header(16, rig.clock.now_ns) + b"\0\0\0\x10\x01\n\xff\0" + bytes(8)
     ),
     "an init that is none": lambda rig: pipe.pack_init(64) + b"\xff" * 64,
-    "more pictures than there are": lambda rig: (
-        header(len(film()[1][0]), rig.clock.now_ns - NS_PER_S, frames=26) + film()[1][0]
-    ),
+    "more pictures than there are": lambda rig: header(len(film()[1][0]), rig.clock.now_ns, frames=26) + film()[1][0],
     "the future": lambda rig: header(len(film()[1][0]), rig.clock.now_ns + NS_PER_S) + film()[1][0],
     "the past again": lambda rig: header(len(film()[1][0]), rig.clock.now_ns - 3 * NS_PER_S) + film()[1][0],
     "a time before the boot": lambda rig: header(len(film()[1][0]), 1) + film()[1][0],
@@ -283,6 +281,13 @@ def test_a_second_process_replaces_the_first(rig: Rig) -> None:
     first.close()
     rig.film("PP")
     assert rig.activity() is Activity.READY
+
+
+def test_a_process_that_lies_again_is_ended_at_once_not_when_the_ladder_comes_to_it(rig: Rig) -> None:
+    for _ in range(2):
+        rig.connect()
+        rig.push(b"x" * 64)
+    assert not rig.camera.alive()
 
 
 def test_a_flood_of_violations_is_not_a_flood_of_entries(rig: Rig) -> None:

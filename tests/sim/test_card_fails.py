@@ -312,3 +312,26 @@ def test_a_stop_finds_its_slot_however_many_taps_came_before(rig: Rig) -> None:
     assert lost(rig) > 0
     assert len(rig.bodies("recording.stop")) == 1
     rig.check(more=OPEN)
+
+
+def test_a_segment_opened_after_a_failure_holds_30_s_at_most(rig: Rig) -> None:
+    rig.kill()
+    rig.boot(prerecord_ms=50_000, arena_bytes=60 * 131_072)
+    rig.film("I" + "P" * 50)
+    syncs = 0
+
+    def observe(operation: str, path: str) -> int:
+        nonlocal syncs
+        if operation == "sync" and path.startswith("segments"):
+            syncs += 1
+            if syncs == 2:  # the group after the first commit
+                rig.disk.fail("sync", "segments/*", errno.EIO)
+        return 0
+
+    rig.observe = observe
+    rig.tap()
+    rig.film("P" * 15)
+    counts = [body["n"] for body in rig.bodies("segment.seal")]
+    assert counts == [30, 30]
+    assert_nothing_missing(rig)
+    rig.check(more=RECOVERED)

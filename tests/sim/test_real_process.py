@@ -22,6 +22,7 @@ from agent.model import NS_PER_S, Colour
 from hw.boards import board_file
 from hw.sim.control import send
 from hw.sim.panel import light_now
+from hw.sim.power import SimPower
 from tests.support.agency import TestAgency, make_agency
 from tests.support.footage import make_footage
 
@@ -190,8 +191,12 @@ def test_a_film_that_cannot_be_played_is_one_line_and_the_panel_refuses(camera: 
 
 
 def test_a_second_agent_leaves_the_first_one_alone(camera: RealCamera) -> None:
+    camera.config.run.mkdir(exist_ok=True)
+    SimPower(camera.config.run).set_percent(15)
     camera.start()
-    camera.wait_for("ready")
+    conditions = camera.wait_for("ready")["conditions"]
+    assert isinstance(conditions, list)
+    assert "low_battery" in conditions  # read at the start, not only when it changes
     second = subprocess.run(
         [sys.executable, "-m", "agent.cli", "run", "--config", str(camera.config.file)],
         check=False,

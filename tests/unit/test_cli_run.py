@@ -17,13 +17,16 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from agent.__main__ import Agent
 from agent.adapters.signer import load_private_key
 from agent.adapters.status import read_status
 from agent.cli import main
 from agent.clock import TimeKeeper
+from agent.config import load_board, load_camera
 from agent.formats.age import RecipientKind, generate_identity, parse_identity
 from agent.keys import Role
 from agent.model import Colour
+from agent.ring import Ring
 from agent.store.check import recover
 from agent.store.journal import Journal
 from agent.store.last import read_last
@@ -32,6 +35,7 @@ from hw.boards import board_file
 from hw.sim.clock import SimClock
 from hw.sim.disk import SimDisk
 from hw.sim.panel import light_now
+from hw.sim.stall import CardStall
 from tests.support.agency import NOW_MS, TestAgency, make_agency, seeded_random
 
 
@@ -370,3 +374,19 @@ def test_the_card_of_another_camera(camera: Camera, capsys: pytest.CaptureFixtur
     camera.use(camera.agency.issue("sim", "cam-01"))
     assert "another certificate" in refused(camera, capsys)
     assert journal_bytes(camera) == before
+
+
+def test_what_was_captured_does_not_outlive_the_agent_in_memory(camera: Camera, tmp_path: Path) -> None:
+    config = load_camera(camera.folder / "camera.toml")
+    config.data.mkdir(exist_ok=True)
+    agent = Agent(config, load_board(board_file("sim")), tmp_path / "film.mp4", SimDisk(config.data), CardStall())
+    arena = bytearray(2 * 65_536)
+    ring = Ring(memoryview(arena), 10**9)
+    ring.set_init(bytes(65_536))
+    view = ring.reserve(65_536)
+    assert view is not None
+    view[:] = b"x" * 65_536
+    ring.publish(10**9, 10**9, 25, True)
+    agent._ring = ring
+    agent.close()
+    assert not any(arena)
