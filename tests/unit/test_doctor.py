@@ -119,6 +119,7 @@ def test_a_new_camera_is_well_and_nothing_is_left_behind(camera: Path, capsys: p
     before = snapshot(camera)
     found = findings(facts(camera))
     assert troubles(found) == []
+    assert "journal_none" in [one.code for one in found]
     assert exit_code(found) == 0
     code, codes = command(camera, capsys)
     assert code == 0
@@ -589,9 +590,12 @@ def test_programs_get_codes_values_and_both_languages(camera: Path) -> None:
 
 
 def test_nothing_that_a_file_holds_reaches_the_terminal_raw(camera: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    say_status(camera, activity="\x1b[2J", camera_said="\x1b[31m")
+    said = lines(findings(facts(camera)), "en")
+    assert any("\\x1b[31m" in line for line in said)
     edit(camera, 'board = "sim"', 'board = "\\u001b[2J"')
     cli.main(["doctor", "--config", str(camera / "camera.toml")])
-    assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())
+    assert all(line.isprintable() for line in (*said, *capsys.readouterr().out.splitlines()))
 
 
 # Whatever is broken.
