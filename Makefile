@@ -6,7 +6,7 @@ OUT ?= demo
 FOOTAGE ?=
 ARGUMENTS ?=
 
-.PHONY: help setup demo test check kills plaintext bench lint vectors
+.PHONY: help setup demo test check kills plaintext mutants bench lint vectors
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,10 @@ kills: setup ## kill -9 and cut the power at every bad moment, over 100 times: A
 plaintext: setup ## search a card's raw image for what was filmed (root, loop devices)
 	@.ci/setup tests
 	@$(PYTHON) -m pytest tests/system/test_plaintext.py
+
+mutants: setup ## seed a bug for each guarantee, and see its tests find it
+	@.ci/setup tests
+	@$(PYTHON) -m tests.mutants
 
 bench: setup ## every figure of the design against its peer
 	@.ci/setup tests
