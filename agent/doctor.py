@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from agent.config import MIB_BYTES, Board, CameraConfig, check_footage, check_memory
+from agent.config import MIB_BYTES, check_footage, check_memory
 from agent.errors import ConfigError, TemoinError
+from agent.facts import Card, Facts, Journal, Validity
 from agent.formats.fields import format_utc
-from agent.formats.statement import Policy
-from agent.model import Light, Stamp, TimeSource
-from agent.status import agent_state, conditions, refusal
-from agent.store.last import LastFile
+from agent.model import TimeSource
+from agent.status import conditions, refusal
 from agent.store.space import minutes_left, reserve_bytes
 from agent.troubles import AGENT, CONDITIONS, FINDINGS, REFUSALS, AgentState, Check, Level, Process
 
@@ -54,96 +53,6 @@ class Finding:
     @property
     def remedy(self) -> str | None:
         return self.own_remedy or FINDINGS[self.code].advice.remedy
-
-
-@dataclass(frozen=True, slots=True)
-class Validity:
-    """When a chain is valid, its root included: UTC in ms since 1970."""
-
-    first_ms: int
-    last_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """The computer. `lockable_bytes`: what the agent may lock into memory, None without a limit."""
-
-    memory_bytes: int | None
-    lockable_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The data folder. `ours`: this user may write to it and to the folders in it."""
-
-    read_only: bool
-    ours: bool
-    free_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """An `alert` or `refused` entry: how often since the last start, and the newest one's own values and remedy."""
-
-    kind: str
-    cause: str
-    count: int
-    values: Values
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """What the journal says. `newest` stamps its last entry; `clean`: how the run before the last start ended, None if
-    that is not within reach; `own`: it is signed under this camera's certificate."""
-
-    last: LastFile
-    newest: Stamp
-    clean: bool | None
-    noted: tuple[Noted, ...]
-    own: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """The agent's process and its last status, empty if there is none. `now_ns` is on the boot clock.
-
-    `capture_said`: words of the capture process since it was last started; `light`: what the panel shows now, None
-    where that cannot be seen.
-    """
-
-    process: Process
-    status: Mapping[str, object]
-    now_ns: int
-    capture_said: str
-    light: Light | None
-
-    @property
-    def state(self) -> AgentState:
-        return agent_state(self.status, self.now_ns, self.process)
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that was looked up; an error where it could not be had.
-
-    `now_ms` is the UTC of the board's own clock, None where it has none. `journal` None: there is none yet. `card`
-    None: there is no data folder. `run_folder`: whether it is there.
-    """
-
-    config: CameraConfig
-    board: Board | TemoinError
-    machine: Machine
-    certificate: Validity | TemoinError
-    key: TemoinError | None
-    policy: Policy | TemoinError
-    card: Card | TemoinError | None
-    journal: Journal | TemoinError | None
-    now_ms: int | None
-    footage: TemoinError | None
-    run_folder: bool | TemoinError
-    agent: Agent
-    network: Validity | TemoinError | None
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:

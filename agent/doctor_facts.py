@@ -22,8 +22,8 @@ from agent.adapters.log_tail import LogTail
 from agent.adapters.signer import FileSigner, load_private_key
 from agent.adapters.status import read_status
 from agent.config import Board, CameraConfig, load_board
-from agent.doctor import Agent, Card, Facts, Journal, Machine, Noted, Validity
 from agent.errors import ConfigError, FormatError, StoreError, TemoinError
+from agent.facts import Agent, Card, Facts, Journal, Machine, Noted, Validity
 from agent.formats import fields
 from agent.formats.canonical import MAX_LONG_LINE_BYTES
 from agent.formats.entries import Entry, parse_line

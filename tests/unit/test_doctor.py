@@ -26,10 +26,11 @@ from hypothesis import strategies as st
 from agent import cli
 from agent.adapters.disk import RealDisk
 from agent.config import MIB_BYTES, load_camera
-from agent.doctor import LOW_MINUTES, RENEW_WITHIN_DAYS, Agent, Card, Facts, Finding, Machine, findings
+from agent.doctor import LOW_MINUTES, RENEW_WITHIN_DAYS, Finding, findings
 from agent.doctor_facts import Bench, look_up
 from agent.doctor_report import as_json, exit_code, lines, text
 from agent.errors import DiskError
+from agent.facts import Agent, Card, Facts, Machine
 from agent.formats.age import RecipientKind
 from agent.formats.fields import format_utc
 from agent.model import DARK, NS_PER_S, Colour, Light
