@@ -24,14 +24,12 @@ from dataclasses import dataclass
 
 from agent.adapters.disk import LOCK_NAME
 from agent.errors import DiskError, FormatError, StoreError
+from agent.evidence.read import COPY_MARK, JOURNAL, SEGMENTS
 from agent.formats.entries import MAX_FILE_LINE_BYTES, Entry, parse_line
 from agent.ports import File
 from dock.disk import ArchiveDisk
 from dock.lines import Tail, follow
 
-JOURNAL = "journal"
-SEGMENTS = "segments"
-MARK = "ARCHIVE"
 MARK_TEXT = (
     b"Copie au depot du journal et des fichiers d'une camera. / A dock's copy of a camera's journal and files.\n"
     b"temoin verify FOLDER --trust agency.pem\n"
@@ -174,8 +172,8 @@ class Archive:
         disk = self.disk
         for path in (folder, f"{folder}/{JOURNAL}", f"{folder}/{SEGMENTS}"):
             disk.make_folder(path)
-        if not disk.exists(f"{folder}/{MARK}"):
-            mark = disk.create(f"{folder}/{MARK}")
+        if not disk.exists(f"{folder}/{COPY_MARK}"):
+            mark = disk.create(f"{folder}/{COPY_MARK}")
             with contextlib.closing(mark):
                 mark.write(MARK_TEXT)
                 mark.sync()

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agent.errors import DiskError, FormatError, TemoinError
+from agent.evidence.read import SEGMENTS
 from agent.formats import fields
 from agent.ports import File
-from dock.archive import SEGMENTS, segment_path
+from dock.archive import segment_path
 from dock.disk import ArchiveDisk
 
 _READ_BYTES = 1024 * 1024

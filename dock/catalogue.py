@@ -9,18 +9,20 @@ journal that its name names. Assumes one process; SQLite by default, any databas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, delete, event, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, delete, event, select, update
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from agent.errors import FormatError
+from agent.errors import FormatError, TemoinError
 from agent.formats import canonical, fields, statement
 from agent.formats.canonical import Object, Value
 from agent.formats.entries import Entry
@@ -59,6 +61,10 @@ class Order:
     value: Object
 
 
+class CatalogueError(TemoinError):
+    """The database refused. Nothing is lost: it is made again from the archive."""
+
+
 class Catalogue:
     """Rows of one database. `open` first brings its tables up to date."""
 
@@ -67,23 +73,36 @@ class Catalogue:
 
     @classmethod
     def open(cls, url: str) -> Catalogue:
-        """The catalogue of an URL like `sqlite:////var/lib/temoin-dock/catalogue.sqlite`."""
-        engine = create_engine(url)
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", _configure_sqlite)
-        with engine.begin() as connection:
-            _migrate(connection)
-        return cls(engine)
+        """The catalogue of an URL like `sqlite:////var/lib/temoin-dock/catalogue.sqlite`. Raises CatalogueError, as
+        every method does.
+        """
+        with _in_words():
+            engine = create_engine(url)
+            if engine.dialect.name == "sqlite":
+                event.listen(engine, "connect", _configure_sqlite)
+            with engine.begin() as connection:
+                _migrate(connection)
+            return cls(engine)
 
     def close(self) -> None:
         """Release the database."""
         self.engine.dispose()
 
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with _in_words(), Session(self.engine) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with self._reading() as session, session.begin():
+            yield session
+
     # --- from the archive ---------------------------------------------------------------------------------------------
 
     def catch_up(self, archive: Archive, tail: Tail, entries: Sequence[Entry] = ()) -> None:
         """Bring the rows of this journal up to its tail. `entries` are the newest ones, if they are at hand."""
-        with Session(self.engine) as session:
+        with self._reading() as session:
             row = session.get(JournalRow, (tail.dev, tail.jid))
             known = -1 if row is None else row.seq
         if known >= tail.seq:
@@ -102,7 +121,7 @@ class Catalogue:
 
     def rebuild(self, archive: Archive, blobs: BlobStore) -> None:
         """Forget everything but the orders, and read the archive. Blobs count as stored by name and size."""
-        with Session(self.engine) as session, session.begin():
+        with self._writing() as session:
             for table in (JournalRow, RecordingRow, SegmentRow):
                 session.execute(delete(table))
         for dev, jid, _ in archive.journals():
@@ -114,14 +133,14 @@ class Catalogue:
 
     def find_blobs(self, archive: Archive, blobs: BlobStore) -> None:
         """Mark as stored what has a file."""
-        with Session(self.engine) as session, session.begin():
+        with self._writing() as session:
             for row in session.scalars(select(SegmentRow).where(~SegmentRow.stored)):
                 folder = archive.folder(row.dev, row.jid)
                 if folder is not None and blobs.has(Blob(folder, row.rec, row.seg, row.size, row.blob)):
                     row.stored = True
 
     def _take(self, archive: Archive, tail: Tail, entries: Sequence[Entry]) -> None:
-        with Session(self.engine) as session, session.begin():
+        with self._writing() as session:
             row = session.get(JournalRow, (tail.dev, tail.jid))
             if row is None:
                 folder = archive.folder(tail.dev, tail.jid)
@@ -136,38 +155,39 @@ class Catalogue:
 
     def journals(self) -> list[tuple[str, str, str]]:
         """(dev, jid, folder) of every journal."""
-        with Session(self.engine) as session:
+        with self._reading() as session:
             rows = session.scalars(select(JournalRow).order_by(JournalRow.folder))
             return [(row.dev, row.jid, row.folder) for row in rows]
 
     def segment(self, rec: str, seg: int) -> Segment | None:
         """A closed segment by its name."""
-        with Session(self.engine) as session:
+        with self._reading() as session:
             row = session.get(SegmentRow, (rec, seg))
             return None if row is None else _segment(session, row)
 
     def due(self, dev: str, jid: str, limit: int) -> list[Segment]:
-        """Closed segments whose blob is not here, the oldest first."""
-        return self._segments(dev, jid, stored=False, limit=limit)
+        """Closed segments whose blob is not here, and still on the camera, the oldest first."""
+        return self._segments(
+            limit, SegmentRow.dev == dev, SegmentRow.jid == jid, ~SegmentRow.stored, SegmentRow.purge_seq.is_(None)
+        )
 
     def unreceipted(self, dev: str, jid: str, limit: int = 256) -> list[Segment]:
         """Closed segments whose blob is here, and whose receipt the camera's journal does not tell of."""
-        return self._segments(dev, jid, stored=True, limit=limit)
+        own = SegmentRow.dev == dev, SegmentRow.jid == jid
+        return self._segments(limit, *own, SegmentRow.stored.is_(True), SegmentRow.receipt_seq.is_(None))
 
-    def _segments(self, dev: str, jid: str, *, stored: bool, limit: int) -> list[Segment]:
-        query = (
-            select(SegmentRow)
-            .where(SegmentRow.dev == dev, SegmentRow.jid == jid, SegmentRow.stored.is_(stored))
-            .where(SegmentRow.receipt_seq.is_(None))
-            .order_by(SegmentRow.seal_seq)
-            .limit(limit)
-        )
-        with Session(self.engine) as session:
+    def lost(self, limit: int = 256) -> list[Segment]:
+        """Segments that left their camera, and whose blob is not here: restore them from the backup."""
+        return self._segments(limit, ~SegmentRow.stored, SegmentRow.purge_seq.is_not(None))
+
+    def _segments(self, limit: int, *conditions: ColumnElement[bool]) -> list[Segment]:
+        query = select(SegmentRow).where(*conditions).order_by(SegmentRow.seal_seq).limit(limit)
+        with self._reading() as session:
             return [_segment(session, row) for row in session.scalars(query)]
 
     def mark_stored(self, rec: str, seg: int) -> None:
         """The blob is durable in the archive."""
-        with Session(self.engine) as session, session.begin():
+        with self._writing() as session:
             session.execute(update(SegmentRow).where(SegmentRow.rec == rec, SegmentRow.seg == seg).values(stored=True))
 
     # --- orders -------------------------------------------------------------------------------------------------------
@@ -180,7 +200,7 @@ class Catalogue:
             raise FormatError("order", f"{name} is none of {', '.join(ORDERS)}")
         probe: dict[str, Value] = {"agency": "a", "dock": "d", "dev": dev, "jid": "0" * 32, "dseq": 0}
         statement.compose(name, {**probe, "session": "0" * 32, "utc": fields.format_utc(utc_ms), **value})
-        with Session(self.engine) as session, session.begin():
+        with self._writing() as session:
             for row in session.scalars(select(OrderRow).where(OrderRow.dev == dev, OrderRow.name == name)):
                 if name != "hold" or _value(row)["rec"] == value["rec"]:
                     session.delete(row)
@@ -191,7 +211,7 @@ class Catalogue:
 
     def orders(self, dev: str) -> list[Order]:
         """What this camera has not journalled yet, the oldest first."""
-        with Session(self.engine) as session:
+        with self._reading() as session:
             rows = session.scalars(select(OrderRow).where(OrderRow.dev == dev).order_by(OrderRow.number))
             return [Order(row.number, row.name, _value(row)) for row in rows]
 
@@ -314,6 +334,17 @@ def rows_of(session: Session) -> Iterable[JournalRow | RecordingRow | SegmentRow
     yield from session.scalars(select(JournalRow).order_by(JournalRow.dev, JournalRow.jid))
     yield from session.scalars(select(RecordingRow).order_by(RecordingRow.rec))
     yield from session.scalars(select(SegmentRow).order_by(SegmentRow.rec, SegmentRow.seg))
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        problem = str(error).partition("\n")[0]
+        raise CatalogueError(
+            "catalogue", problem, "look at the database; it can be made again from the archive"
+        ) from None
 
 
 def _configure_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -50,7 +50,10 @@ class DockJournal:
 
     def record(self, said: Statement) -> None:
         """A statement of this dock, before it is sent. Raises StoreError, SignatureError."""
-        self._append(said.name, {"statement": said.embedded})
+        body: dict[str, Value] = {"statement": said.embedded}
+        if said.name == "config":
+            body["hash"] = said.value["hash"]
+        self._append(said.name, body)
 
     def alert(self, cause: str, values: Mapping[str, Value], remedy: str) -> None:
         """Something is wrong. Raises StoreError, SignatureError."""

@@ -21,26 +21,27 @@ Source: docs/docking.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
 
 from agent.errors import DiskError
-from agent.formats import wire
-from agent.formats.canonical import Value
 from agent.formats.entries import Entry
-from agent.formats.fields import ZERO_HASH
 from agent.formats.statement import NOTHING_SEQ, Statement
-from agent.formats.wire import Batch, Properties, Status, StatusState
+from agent.formats.wire import Batch, Status, StatusState
 from agent.model import NS_PER_S
 from dock import lines
 from dock.archive import Archive
-from dock.blobs import Blob, BlobError, BlobStore, Outcome, Upload, url_path
+from dock.blobs import Blob, BlobError, BlobStore, Outcome, Upload
 from dock.catalogue import Catalogue
 from dock.journal import DockJournal
 from dock.lines import RefusedError, Tail
 from dock.statements import Addressee, Author
+from dock.trouble import Troubles
+from dock.voice import Message, Moment, Voice
+
+__all__ = ["Message", "Moment", "Rules", "Station"]
 
 MAX_TICKETS = 2
 MAX_RECEIPTS = 32
@@ -48,27 +49,8 @@ MAX_RECEIPTS = 32
 MAX_FAILURES = 3
 """Uploads of one blob that may fail in a session before it is left for the next one."""
 RECEIPT_AGAIN_NS = 60 * NS_PER_S
-ALERT_AGAIN_NS = 60 * NS_PER_S
 _PAST_SESSIONS = 16
 _WAIT = "wait for its next docking"
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Now: UTC in ms with its error bound, and the boot clock."""
-
-    utc_ms: int
-    err_ms: int
-    mono_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A statement to publish: `payload` is its line, `properties` the chain that it is checked with."""
-
-    topic: str
-    payload: bytes
-    properties: Properties
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +97,10 @@ class Station:
         self._archive = archive
         self._blobs = blobs
         self._catalogue = catalogue
-        self._journal = journal
-        self._author = author
+        self._voice = Voice(author, journal)
+        self._troubles = Troubles(journal, self.counts)
         self._sessions: dict[str, _Session] = {}
         self._past: dict[str, list[str]] = {}
-        self._said: dict[tuple[str, str], int] = {}
 
     @property
     def docked(self) -> Sequence[str]:
@@ -141,9 +122,9 @@ class Station:
             return []
         if known is not None and known.to.session == status.session:
             if known.to.jid != status.jid:
-                self._refuse(status.dev, "jid_changed", now, {"jid": status.jid})
+                self._troubles.refuse(status.dev, "jid_changed", now.mono_ns, {"jid": status.jid})
                 return []
-            return [self._beacon(status, known, now), *self._advance(known, now)]
+            return [self._voice.beacon(known.to, status, now), *self._advance(known, now)]
         if status.session in self._past.get(status.dev, []):
             return []  # late, or replayed
         return self._begin(status, now)
@@ -160,9 +141,9 @@ class Station:
                 raise RefusedError("journal", f"is {entries[0].head.jid}, not that of this session", _WAIT)
             return self._take(session, entries, now)
         except RefusedError as error:
-            self._refuse(dev, "lines", now, {"where": error.where, "problem": error.problem})
+            self._troubles.refuse(dev, "lines", now.mono_ns, {"where": error.where, "problem": error.problem})
         except DiskError as error:
-            self._alert(dev, "archive", now, {"where": error.where, "problem": error.problem}, error.remedy)
+            self._troubles.failed(dev, "archive", now.mono_ns, error)
         return []
 
     def tick(self, now: Moment) -> list[Message]:
@@ -206,10 +187,10 @@ class Station:
         session = self._sessions.get(dev)
         if session is not None:
             session.failures[blob.rec, blob.seg] += 1
-        self._refuse(dev, "blob", now, {"rec": blob.rec, "seg": blob.seg, "problem": error.problem})
+        self._troubles.refuse(dev, "blob", now.mono_ns, {"rec": blob.rec, "seg": blob.seg, "problem": error.problem})
 
     def _not_allowed(self, dev: str, rec: str, seg: int, problem: str, now: Moment) -> RefusedError:
-        self._refuse(dev, "upload", now, {"rec": rec, "seg": seg, "problem": problem})
+        self._troubles.refuse(dev, "upload", now.mono_ns, {"rec": rec, "seg": seg, "problem": problem})
         return RefusedError(f"{rec}/{seg:04d}", problem, "wait for a ticket")
 
     # --- sessions -----------------------------------------------------------------------------------------------------
@@ -222,16 +203,17 @@ class Station:
             if tail is not None:
                 self._catalogue.catch_up(self._archive, tail)
             elif any(dev == status.dev for dev, _, _ in self._catalogue.journals()):
-                self._alert(status.dev, "another_journal", now, {"jid": status.jid}, "compare_with_enrolment")
+                self._troubles.alert(
+                    status.dev, "another_journal", now.mono_ns, {"jid": status.jid}, "compare_with_enrolment"
+                )
         except DiskError as error:
-            self._alert(status.dev, "archive", now, {"where": error.where, "problem": error.problem}, error.remedy)
+            self._troubles.failed(status.dev, "archive", now.mono_ns, error)
             return []
         self._sessions[status.dev] = session
-        messages = [self._beacon(status, session, now), self._ack(session, tail, now)]
+        messages = [self._voice.beacon(session.to, status, now), self._voice.ack(session.to, tail, now)]
         policy = self._rules.policy
         if policy is not None and (tail is None or tail.policy != policy.digest.hex()):
-            properties = wire.chain_properties(self._rules.policy_chain)
-            messages.append(Message(wire.dock_topic(status.dev), policy.line, properties))
+            messages.append(self._voice.policy(session.to, policy, self._rules.policy_chain))
         return [*messages, *self._advance(session, now)]
 
     def _end(self, dev: str) -> None:
@@ -244,7 +226,7 @@ class Station:
         if not self._archive.is_forked(dev):
             return False
         self._end(dev)
-        self._refuse(dev, "forked", now, {})
+        self._troubles.refuse(dev, "forked", now.mono_ns, {})
         return True
 
     # --- journal ------------------------------------------------------------------------------------------------------
@@ -265,7 +247,7 @@ class Station:
         messages = self._advance(session, now)
         if all(entry.head.kind == "ack" for entry in entries):
             return messages  # or the two would never come to an end
-        return [self._ack(session, tail, now), *messages]
+        return [self._voice.ack(session.to, tail, now), *messages]
 
     def _archive_new(self, dev: str, jid: str, new: list[Entry], tail: Tail | None) -> Tail | None:
         if self._archive.disk.free_bytes() < self._rules.reserve_bytes:
@@ -301,10 +283,10 @@ class Station:
         if not lines.is_signed_by(rival[0], tail):
             raise RefusedError(f"entry {seq}", "is another than the archive's, and not signed by the camera", _WAIT)
         if self._archive.keep_fork(dev, session.to.jid, rival):
-            self._alert(dev, "fork", now, {"jid": session.to.jid, "seq": seq}, "decide_about_fork")
+            self._troubles.alert(dev, "fork", now.mono_ns, {"jid": session.to.jid, "seq": seq}, "decide_about_fork")
             self._end(dev)
         else:
-            self._refuse(dev, "settled_fork", now, {"jid": session.to.jid, "seq": seq})
+            self._troubles.refuse(dev, "settled_fork", now.mono_ns, {"jid": session.to.jid, "seq": seq})
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
@@ -313,8 +295,7 @@ class Station:
         try:
             return [*self._receipts(session, now), *self._tickets(session, now), *self._orders(session, now)]
         except DiskError as error:
-            values: dict[str, Value] = {"where": error.where, "problem": error.problem}
-            self._alert(session.to.dev, "archive", now, values, error.remedy)
+            self._troubles.failed(session.to.dev, "archive", now.mono_ns, error)
             return []
 
     def _tickets(self, session: _Session, now: Moment) -> list[Message]:
@@ -333,14 +314,8 @@ class Station:
                 self._find(session, blob, now)
                 continue
             session.tickets[key] = now.mono_ns + self._rules.ticket_ttl_s * NS_PER_S
-            ticket: dict[str, Value] = {
-                **_named(blob),
-                "method": "PUT",
-                "url": f"https://{self._rules.intake_host}{url_path(blob.rec, blob.seg)}",
-                "headers": [],
-                "ttl_s": self._rules.ticket_ttl_s,
-            }
-            messages.append(self._message("ticket", session, now, ticket))
+            ttl_s = self._rules.ticket_ttl_s
+            messages.append(self._voice.ticket(session.to, blob, self._rules.intake_host, ttl_s, now))
         return messages
 
     def _find(self, session: _Session, blob: Blob, now: Moment) -> None:
@@ -349,33 +324,25 @@ class Station:
             self._catalogue.mark_stored(blob.rec, blob.seg)
         else:
             session.failures[blob.rec, blob.seg] = MAX_FAILURES
-            self._alert(session.to.dev, "blob_damaged", now, {"file": blob.path}, "restore_archive")
+            self._troubles.alert(session.to.dev, "blob_damaged", now.mono_ns, {"file": blob.path}, "restore_archive")
 
     def _lacks_space(self, blob: Blob, now: Moment) -> bool:
         if self._archive.disk.free_bytes() - blob.size >= self._rules.reserve_bytes:
             return False
-        self._alert("archive", "archive_full", now, {}, "make_space")
+        self._troubles.alert("archive", "archive_full", now.mono_ns, {}, "make_space")
         return True
 
     def _receipts(self, session: _Session, now: Moment) -> list[Message]:
         """For each blob that is here and of whose receipt the camera's journal does not tell yet."""
         messages: list[Message] = []
         for found in self._catalogue.unreceipted(session.to.dev, session.to.jid):
-            blob, key = found.blob, (found.blob.rec, found.blob.seg)
+            key = found.blob.rec, found.blob.seg
             if len(messages) >= MAX_RECEIPTS:
                 break
             if key in session.receipts and now.mono_ns - session.receipts[key] < RECEIPT_AGAIN_NS:
                 continue
             session.receipts[key] = now.mono_ns
-            receipt: dict[str, Value] = {
-                **_named(blob),
-                "seal_seq": found.seal_seq,
-                "seal_head": found.seal_head,
-                "store": self._rules.store,
-                "version": "1",
-                "dock_head": self._journal.head,
-            }
-            messages.append(self._message("receipt", session, now, receipt, journalled=True))
+            messages.append(self._voice.receipt(session.to, found, self._rules.store, now))
             self.counts["receipts"] += 1
         return messages
 
@@ -385,54 +352,5 @@ class Station:
         for order in self._catalogue.orders(session.to.dev):
             if order.number not in session.orders:
                 session.orders.add(order.number)
-                messages.append(self._message(order.name, session, now, order.value, journalled=True))
+                messages.append(self._voice.order(session.to, order, now))
         return messages
-
-    def _beacon(self, status: Status, session: _Session, now: Moment) -> Message:
-        beacon: dict[str, Value] = {
-            "nonce": status.nonce,
-            "head": status.head,
-            "err_ms": now.err_ms,
-            "token": None,
-            "dock_head": self._journal.head,
-        }
-        return self._message("beacon", session, now, beacon)
-
-    def _ack(self, session: _Session, tail: Tail | None, now: Moment) -> Message:
-        ack: dict[str, Value] = {"seq": NOTHING_SEQ, "head": ZERO_HASH}
-        if tail is not None:
-            ack = {"seq": tail.seq, "head": tail.head}
-        return self._message("ack", session, now, ack)
-
-    def _message(
-        self, name: str, session: _Session, now: Moment, own: Mapping[str, Value], journalled: bool = False
-    ) -> Message:
-        said = self._author.say(name, session.to, now.utc_ms, **own)
-        if journalled:
-            self._journal.record(said)
-        properties = wire.chain_properties(self._author.chain)
-        return Message(wire.dock_topic(session.to.dev), said.line, properties)
-
-    # --- what is wrong ------------------------------------------------------------------------------------------------
-
-    def _alert(self, dev: str, cause: str, now: Moment, values: Mapping[str, Value], remedy: str) -> None:
-        if self._may_say(dev, cause, now):
-            self.counts["alerts"] += 1
-            self._journal.alert(cause, {"dev": dev, **values}, remedy)
-
-    def _refuse(self, dev: str, cause: str, now: Moment, values: Mapping[str, Value]) -> None:
-        self.counts["refused"] += 1
-        if self._may_say(dev, cause, now):
-            self._journal.refuse(cause, {"dev": dev, **values}, "look_at_camera")
-
-    def _may_say(self, dev: str, cause: str, now: Moment) -> bool:
-        """One entry a minute and cause, so that nobody can fill the journal."""
-        last = self._said.get((dev, cause))
-        if last is not None and now.mono_ns - last < ALERT_AGAIN_NS:
-            return False
-        self._said[dev, cause] = now.mono_ns
-        return True
-
-
-def _named(blob: Blob) -> dict[str, Value]:
-    return {"rec": blob.rec, "seg": blob.seg, "blob": blob.blob, "size": blob.size}

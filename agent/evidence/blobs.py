@@ -53,7 +53,8 @@ class _Orphan:
 class BlobCheck:
     """Give it each segment when it is closed and each entry that speaks of blobs, then call `finish`."""
 
-    def __init__(self, folder: Path, findings: Findings) -> None:
+    def __init__(self, folder: Path, findings: Findings, is_copy: bool = False) -> None:
+        """`is_copy`: it is a dock's archive, where no receipt excuses a blob that is missing."""
         self.blobs = 0
         self.bytes_read = 0
         self._folder = folder
@@ -65,6 +66,7 @@ class BlobCheck:
         self._tokens: dict[int, str] = {}
         self._orphans: dict[str, _Orphan] = {}
         self._first_seq: int | None = None
+        self._is_copy = is_copy
 
     def check(self, segment: SegmentRecord) -> None:
         """Hold one segment's file against its record."""
@@ -253,7 +255,7 @@ class BlobCheck:
         if not allowed:
             problem = f"{kind} of a segment without the entry that allows it"
             self._findings.add(Verdict.INCOMPLETE, "erasure", line.where, problem)
-        elif missing is not None:
+        elif missing is not None and not (kind == "purge" and self._is_copy):
             del self._missing[segment]
             self._findings.add(Verdict.PARTIAL, code, line.where, f"segment {segment[1]} of {segment[0]}: {said}")
 

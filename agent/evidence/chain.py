@@ -42,7 +42,7 @@ class ChainCheck:
 
     `excerpt` are the camera's certificates for the stretch of a journal that a bundle holds: it begins anywhere.
     `outside_head` is (seq, hex SHA-256 of the head) of an entry that somebody else vouches for. `now_ms` is UTC, None
-    if not known.
+    if not known. `is_copy`: the journal is that of a dock's archive.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class ChainCheck:
         excerpt: Sequence[x509.Certificate] | None = None,
         outside_head: tuple[int, str] | None = None,
         now_ms: int | None = None,
+        is_copy: bool = False,
     ) -> None:
         self.identity: Identity | None = None
         self.role: keys.Role | None = None
@@ -75,7 +76,7 @@ class ChainCheck:
         self._last_was_bad = False
         self._after_damage = False
         self._is_excerpt = excerpt is not None
-        self._starts = StartCheck(findings, torn_lines_are_here=not self._is_excerpt)
+        self._starts = StartCheck(findings, torn_lines_are_here=not self._is_excerpt and not is_copy)
         self._unsigned = UnsignedRuns(findings)
         self._statements = StatementCheck(root, findings)
         self._ack: tuple[Reference, int] | None = None

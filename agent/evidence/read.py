@@ -29,6 +29,8 @@ from agent.formats.entries import MAX_FILE_LINE_BYTES, Entry
 JOURNAL = "journal"
 SEGMENTS = "segments"
 LEFTOVER = "next.tmp"
+COPY_MARK = "ARCHIVE"
+"""A file of this name beside journal/ says that the folder is a dock's copy."""
 MAX_REPEATED_LINES = 16_384
 """Entries that a file may repeat from the one before it: more than a file of 4 MiB holds."""
 

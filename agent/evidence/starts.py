@@ -19,7 +19,8 @@ MAX_UNSIGNED_NS = 2 * NS_PER_S
 class StartCheck:
     """Feed torn lines and entries as they come, then call `finish`.
 
-    `torn_lines_are_here` is false for a stretch of journal without the files that it comes from.
+    `torn_lines_are_here` is false for a stretch of journal without the files that it comes from, and for a dock's copy,
+    which torn lines never reach: there one means that the copy itself was cut off, and counts at the end only.
     """
 
     def __init__(self, findings: Findings, torn_lines_are_here: bool) -> None:
@@ -40,6 +41,8 @@ class StartCheck:
     def take(self, line: Line, whole: bool) -> None:
         """One entry; `whole` says that nothing is missing before it."""
         entry = line.entry
+        if not self._torn_lines_are_here:
+            self._torn = []
         self._check_clock(line, whole)
         if entry.head.kind == "boot":
             if entry.body is not None:

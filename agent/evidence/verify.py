@@ -15,7 +15,7 @@ from agent import keys
 from agent.errors import CertificateError
 from agent.evidence.blobs import BlobCheck
 from agent.evidence.chain import ChainCheck
-from agent.evidence.read import JOURNAL, LEFTOVER, Line, UnreadableError, journal_files, read_logs
+from agent.evidence.read import COPY_MARK, JOURNAL, LEFTOVER, Line, UnreadableError, journal_files, read_logs
 from agent.evidence.recordings import RecordingCheck
 from agent.evidence.reporting import report_of
 from agent.evidence.verdict import Findings, Report, Verdict
@@ -37,7 +37,7 @@ def verify(
     except OSError as error:
         raise UnreadableError(str(path), error.strerror or "cannot be read", "give a folder that can be read") from None
     if JOURNAL in names:
-        return _verify_camera(path, root, outside_head, now_ms)
+        return _verify_camera(path, root, outside_head, now_ms, COPY_MARK in names)
     if names & {bundle.STATEMENT_FILE, bundle.JOURNAL_FILE}:
         return verify_bundle(path, root, outside_head, now_ms)
     raise UnreadableError(str(path), "holds no journal", "give a camera's folder, or a bundle")
@@ -52,13 +52,13 @@ def load_root(root_pem: bytes) -> x509.Certificate:
 
 
 def _verify_camera(
-    folder: Path, root: x509.Certificate, outside_head: tuple[int, str] | None, now_ms: int | None
+    folder: Path, root: x509.Certificate, outside_head: tuple[int, str] | None, now_ms: int | None, is_copy: bool
 ) -> Report:
     findings = Findings()
     logs, others = journal_files(folder)
-    chain = ChainCheck(root, findings, outside_head=outside_head, now_ms=now_ms)
+    chain = ChainCheck(root, findings, outside_head=outside_head, now_ms=now_ms, is_copy=is_copy)
     recordings = RecordingCheck(findings)
-    blobs = BlobCheck(folder, findings)
+    blobs = BlobCheck(folder, findings, is_copy)
     for item in read_logs(logs):
         chain.take(item)
         if isinstance(item, Line):

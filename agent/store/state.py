@@ -49,6 +49,8 @@ MAX_DOCKS = 64
 
 _UNKNOWN_TIME = (TimeSource.NONE, TimeSource.DISPUTED)
 _FIRST_AFTER_START = ("checkpoint", "boot")
+_HELD_BACK = ("beacon", "ack")
+"""Statements that are journalled some time after they came, behind others with higher numbers."""
 
 
 def from_genesis(entry: Entry) -> JournalState:
@@ -146,11 +148,11 @@ def _statement(state: JournalState, head: Head, body: Object) -> JournalState:
     """What the dock said, of whichever type: its number, and what the type adds."""
     said = statement.parse_embedded(fields.object_of(body, "statement"))
     dock, dseq = fields.text_of(said.value, "dock"), fields.integer_of(said.value, "dseq")
-    last = dict(state.dseq).get(dock)
-    if last is not None and dseq <= last:
+    last = dict(state.dseq).get(dock, -1)
+    if dseq <= last and head.kind not in _HELD_BACK:
         raise FormatError(f"{head.kind}.statement.dseq", f"{dseq} of dock {dock} does not follow {last}")
     others = tuple(each for each in state.dseq if each[0] != dock)
-    state = replace(state, dseq=(*others, (dock, dseq))[-MAX_DOCKS:])
+    state = replace(state, dseq=(*others, (dock, max(dseq, last)))[-MAX_DOCKS:])
     if head.kind == "ack":
         return replace(state, ack=_acknowledged(state, parse_reference(said.value)))
     if head.kind == "assign":

@@ -259,12 +259,15 @@ def test_what_docks_said(writer: Writer) -> None:
     assert writer.state.dseq == (("dock-1", 5), ("dock-2", 1))
     writer.refuse("ack", writer.says("ack", "dock-2", 2, seq=0, head=HASH), "before the last one acknowledged")
     writer.refuse("ack", writer.says("ack", "dock-2", 2, seq=3, head=HASH), "was never sent")
+    writer.add("hold", writer.says("hold", "dock-2", 9, rec="cam-1-dddddddd-1", until=None))
+    writer.add("ack", writer.says("ack", "dock-2", 7, seq=2, head=HASH))
+    assert dict(writer.state.dseq)["dock-2"] == 9
     nothing = writer.says("ack", "dock-2", 2, seq=-1, head=fields.ZERO_HASH)
     writer.refuse("ack", nothing, "that the archive has nothing is an answer, not an entry")
     writer.add("config", {"hash": HASH, "statement": None})
     statement_body = writer.says("config", "dock-1", 7, hash=HASH, values={})
     writer.add("config", {"hash": HASH, **statement_body})
-    assert writer.state.dseq == (("dock-2", 1), ("dock-1", 7))
+    assert writer.state.dseq == (("dock-2", 9), ("dock-1", 7))
     assigned = writer.says(
         "assign",
         "dock-1",

@@ -202,4 +202,51 @@ def test_a_journal_that_begins_in_the_middle_of_a_file(made: Builder) -> None:
 
 def test_a_trimmed_journal_is_folded_from_its_checkpoint_on(made: Builder) -> None:
     made.lies["checkpoint"] = {"dseq": [{"dock": "dock-01", "dseq": 7}]}
-    assert "state" in codes(check(trimmed(made)))
+    trimmed(made)
+    assert "state" not in codes(check(made))
+    made.said("hold", **HOLD)
+    assert "state" in codes(check(made))
+
+
+# --- a dock's copy ----------------------------------------------------------------------------------------------------
+
+
+def mark_as_copy(made: Builder) -> None:
+    made.write()
+    (made.folder / "ARCHIVE").write_text("copy")
+
+
+def test_a_copy_has_no_torn_lines_of_its_camera(made: Builder) -> None:
+    made.tear(b"half a line")
+    made.restart()
+    assert codes(check(made)) == []
+    made.tails.clear()
+    assert codes(check(made)) == ["torn"]
+    mark_as_copy(made)
+    assert codes(check(made)) == []
+
+
+def test_a_copy_that_was_cut_off_at_its_end(made: Builder) -> None:
+    """One in the middle is what a failed write of the dock left: the same lines follow, whole."""
+    made.rotate()
+    made.tails[0] = b"half a line"
+    mark_as_copy(made)
+    assert codes(check(made)) == []
+    made.tails[1] = b"half a line"
+    report = check(made)
+    assert (codes(report), report.verdict) == (["torn"], Verdict.PARTIAL)
+
+
+def test_in_a_copy_no_receipt_excuses_a_missing_blob(made: Builder) -> None:
+    rec = made.record((2,))
+    made.dock()
+    blob = next(e.body["blob"] for file in made.files for e in file if e.head.kind == "segment.seal" and e.body)
+    stored: dict[str, Value] = {"seal_seq": 1, "seal_head": "0" * 64, "store": "s", "version": "1", "size": 1}
+    entry = made.said("receipt", rec=rec, seg=0, blob=blob, dock_head="0" * 64, **stored)
+    receipt: dict[str, Value] = {"seq": entry.head.seq, "head": entry.digest.hex()}
+    made.append("purge", {"rec": rec, "seg": 0, "receipt": receipt})
+    (made.folder / "segments" / rec / "0000.mp4.age").unlink()
+    assert codes(check(made)) == ["elsewhere"]
+    mark_as_copy(made)
+    report = check(made)
+    assert (codes(report), report.verdict) == (["blob-missing"], Verdict.INCOMPLETE)
