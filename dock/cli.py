@@ -1,28 +1,138 @@
-"""`temoin-dock`: the station's command. This version has no station yet: it says so, and what to use meanwhile."""
+"""`temoin-dock`: the station's command.
+
+Each command imports what it needs when it runs. An error is one line and exit code 1; `run` ends by SIGTERM or SIGINT.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent import VERSION
-from agent.errors import ConfigError
+from agent.errors import ConfigError, FormatError
 from agent.terminal import run
 
+if TYPE_CHECKING:
+    from dock.catalogue import Catalogue
+    from dock.config import DockConfig
+
 PROGRAM = "temoin-dock"
+Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console script. Returns the exit code; argparse itself exits with 2."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, description="The dock: not in this version.")
+    parsed = _parser().parse_args(arguments)
+    command: Command = parsed.command
+    return run(PROGRAM, lambda: command(parsed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="The dock: takes what cameras hand over.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
-    parser.parse_args(arguments)
-    return run(PROGRAM, _absent)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, said: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=said, description=said[0].upper() + said[1:] + ".")
+        sub.set_defaults(command=command)
+        sub.add_argument("--config", metavar="F", type=Path, required=True, help="the dock's dock.toml")
+        return sub
+
+    add("run", _run, "run the dock until it is told to end")
+    add("list", _list, "list the recordings of the archive")
+    sub = add("show", _show, "say what the archive has of one recording")
+    sub.add_argument("recording", metavar="RECORDING", help="its id, as `list` shows it")
+    sub = add("hold", _hold, "have a recording kept, here and on its camera, from its next docking on")
+    sub.add_argument("recording", metavar="RECORDING", help="its id, as `list` shows it")
+    sub.add_argument("--until", metavar="UTC", help="like 2027-01-31T00:00:00.000Z; until further notice without it")
+    add("doctor", _doctor, "check configuration, certificates, broker, clock and space")
+    return parser
 
 
-def _absent() -> int:
-    raise ConfigError(
-        PROGRAM,
-        "this version has no dock yet: evidence stays on the camera's card",
-        "check and export from its data folder with `temoin verify` and `temoin export`",
-    )
+def _run(parsed: argparse.Namespace) -> int:
+    import asyncio
+    import signal
+    import time
+
+    from dock.config import load_dock
+    from dock.log import Log
+    from dock.process import DockProcess
+
+    config = load_dock(parsed.config)
+
+    async def until_told() -> None:
+        ending = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, ending.set)
+        log = Log(lambda: time.time_ns() // 1_000_000)
+        await DockProcess(config, log, os.urandom).run(ending)
+
+    asyncio.run(until_told())
+    return 0
+
+
+def _list(parsed: argparse.Namespace) -> int:
+    from dock.shown import list_lines, recordings
+
+    config, catalogue = _catalogue(parsed.config)
+    _print(list_lines(recordings(catalogue), config.language))
+    return 0
+
+
+def _show(parsed: argparse.Namespace) -> int:
+    from dock.shown import recording, show_lines
+
+    config, catalogue = _catalogue(parsed.config)
+    _print(show_lines(recording(catalogue, parsed.recording), config.language))
+    return 0
+
+
+def _hold(parsed: argparse.Namespace) -> int:
+    import time
+
+    from agent.catalogue import say
+    from dock.shown import recording
+
+    config, catalogue = _catalogue(parsed.config)
+    found = recording(catalogue, parsed.recording)
+    try:
+        catalogue.order(found.dev, "hold", {"rec": found.rec, "until": parsed.until}, time.time_ns() // 1_000_000)
+    except FormatError as error:
+        raise ConfigError("--until", error.problem, "write it like 2027-01-31T00:00:00.000Z") from None
+    _print([say("dock.hold_ordered", config.language, recording=found.rec, camera=found.dev)])
+    return 0
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    from dock.config import load_dock
+    from dock.doctor import examine
+
+    config = load_dock(parsed.config)
+    lines, sound = examine(config)
+    _print(lines)
+    return 0 if sound else 1
+
+
+def _catalogue(path: Path) -> tuple[DockConfig, Catalogue]:
+    """The catalogue as the running dock left it: it is made by `run`."""
+    from dock.catalogue import Catalogue
+    from dock.config import load_dock
+    from dock.opening import CATALOGUE
+
+    config = load_dock(path)
+    file = config.data / CATALOGUE
+    if not file.exists():
+        raise ConfigError(str(file), "there is no catalogue yet", "start the dock once: temoin-dock run")
+    return config, Catalogue.open(f"sqlite:///{file}")
+
+
+def _print(lines: Sequence[str]) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -13,6 +13,7 @@ from pathlib import Path
 from agent.config import IDENTIFIER, IDENTIFIER_SAID, LANGUAGES
 from agent.toml_table import Address, read_table
 
+MAX_ERROR_MS = 60_000  # with a worse clock than that a dock has no time to give
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -21,7 +22,8 @@ class DockConfig:
     """One dock's `dock.toml`. All paths are absolute.
 
     `intake` is where the HTTPS intake listens, `intake_host` the `host:port` under which the policy lists it and under
-    which tickets send cameras there; they differ behind address translation.
+    which tickets send cameras there; they differ behind address translation. `error_ms` bounds the error of this
+    computer's clock, as its beacons say.
     """
 
     file: Path
@@ -41,6 +43,7 @@ class DockConfig:
     intake: Address
     intake_host: str
     health: Address
+    error_ms: int
 
 
 def load_dock(path: Path) -> DockConfig:
@@ -48,7 +51,8 @@ def load_dock(path: Path) -> DockConfig:
     file = path.absolute()
     folder = file.parent
     root = read_table(path)
-    folders, files, broker, intake, health = map(root.table, ("folders", "files", "broker", "intake", "health"))
+    names = ("folders", "files", "broker", "intake", "health", "clock")
+    folders, files, broker, intake, health, clock = map(root.table, names)
     config = DockConfig(
         file=file,
         dock=root.matching("dock", IDENTIFIER, IDENTIFIER_SAID),
@@ -67,8 +71,9 @@ def load_dock(path: Path) -> DockConfig:
         intake=intake.address("listen"),
         intake_host=str(intake.address("host")),
         health=health.address("listen"),
+        error_ms=clock.integer("error_ms", 1, MAX_ERROR_MS),
     )
-    for table in (folders, files, broker, intake, health, root):
+    for table in (folders, files, broker, intake, health, clock, root):
         table.close()
     if config.health.host not in _LOOPBACK:
         raise health.error("listen", f"{config.health} is not on the loopback", "give 127.0.0.1:PORT")

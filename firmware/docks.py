@@ -82,6 +82,8 @@ def dock_toml(agency: str, request: DockRequest, broker_port: int, demo: bool) -
         f'host = "{request.intake}"             # as the policy lists it: tickets send cameras there\n'
         "\n[health]\n"
         f'listen = "{LOOPBACK}:{HEALTH_PORT}"\n'
+        "\n[clock]\n"
+        "error_ms = 1000                     # how wrong this computer's clock may be, with chrony running\n"
     ).encode()
 
 

@@ -29,6 +29,7 @@ def test_a_dock_file_gives_absolute_paths_from_its_own_folder(agency: TestAgency
     assert (str(config.broker), str(config.intake), config.intake_host, str(config.health)) == (
         "127.0.0.1:8883", "127.0.0.1:8443", "127.0.0.1:8443", "127.0.0.1:9464",
     )  # fmt: skip
+    assert config.error_ms == 1000
 
 
 WRONG = {
@@ -43,6 +44,7 @@ WRONG = {
     "language": ('"fr"', '"de"', "language: 'de' is not allowed; give fr or en"),
     "no port": ('address = "127.0.0.1:8883"', 'address = "127.0.0.1"', "broker.address: '127.0.0.1' is not an address"),
     "a number": ('address = "127.0.0.1:8883"', "address = 8883", "broker.address: is not a text"),
+    "no clock": ("error_ms = 1000", "error_ms = 0", "clock.error_ms: 0 is out of range; give 1 to 60000"),
     "open health": ('"127.0.0.1:9464"', '"0.0.0.0:9464"', "health.listen: 0.0.0.0:9464 is not on the loopback; give"),
 }
 
