@@ -59,6 +59,11 @@ class Card:
         """The recording that has not ended."""
         return next((taken for taken in self.recordings if taken.stopped is None), None)
 
+    @property
+    def boot(self) -> str:
+        """The boot of the last entry."""
+        return self.entries[-1].head.stamp.boot
+
     def of(self, kind: str) -> list[Object]:
         """Bodies of one kind."""
         return [entry.body for entry in self.entries if entry.head.kind == kind and entry.body is not None]

@@ -30,7 +30,6 @@ class Death:
 
     at_ns: int
     told: Sequence[Told]
-    cut: bool
 
 
 @dataclass(frozen=True, slots=True)

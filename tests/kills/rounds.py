@@ -1,25 +1,38 @@
 """One round: a camera's short life, ended by force at every bad moment in turn, looked at after each, and played in the
-end. Where exactly each end comes is the seed's choice."""
+end. Where exactly each end comes is the seed's choice.
+
+Time until the footage goes on counts from the next start: between an end and that start the harness looks at the card,
+where on a camera systemd would start the agent again at once.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
+from agent.__main__ import Agent
+from agent.errors import TemoinError
 from agent.model import NS_PER_S
+from agent.recording import Recording
+from agent.store.check import recover
+from agent.store.journal import Journal
+from hw.sim.clock import BOOT
 from tests.kills import checks
-from tests.kills.camera import Agency, Camera, KillsError, enrol
-from tests.kills.card import Card, read_card
+from tests.kills.camera import POLL_S, Agency, Camera, KillsError, Told, boot_ns, enrol
+from tests.kills.card import Card, Taken, read_card
 from tests.kills.checks import Death
 from tests.kills.traps import Fate, Trap
 
 MAX_RESUME_NS = 5 * NS_PER_S
 RING_S = 7.0
-AGENT_FATES = (Fate.KILL, Fate.CUT)
+AGENT_FATES = (Fate.KILL, Fate.KILL, Fate.CUT)  # a kill leads to more: the same recording goes on
 
 
 class Phase(StrEnum):
@@ -34,22 +47,34 @@ class Phase(StrEnum):
     LIVE = "live"
 
 
+class Named(Protocol):
+    """A function, not its name: one that is renamed is found out before anything is killed."""
+
+    @property
+    def __qualname__(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the traps of a phase are laid: the function, and how many operations it makes at most."""
 
-    inside: str
+    inside: Named
     most: int
-    after: str | None = None
+    after: Named | None = None
+
+    def trap(self, fate: Fate, choose: random.Random) -> Trap:
+        """One of them."""
+        after = None if self.after is None else self.after.__qualname__
+        return Trap(fate, self.inside.__qualname__, choose.randint(1, self.most), choose.randrange(1 << 32), after)
 
 
 PLACES = {
-    Phase.DRAIN: Place("Recording._write", 16),
-    Phase.SEGMENT: Place("Recording._write", 13, after="Recording._seal"),
-    Phase.JOURNAL: Place("Journal._rotate", 7),
-    Phase.SEAL: Place("Recording.finish", 4),
-    Phase.RECOVERY: Place("recover", 14),
-    Phase.START: Place("Agent.open", 14),
+    Phase.DRAIN: Place(Recording._write, 18),
+    Phase.SEGMENT: Place(Recording._write, 13, after=Recording._seal),
+    Phase.JOURNAL: Place(Journal.rotate, 7),
+    Phase.SEAL: Place(Recording.finish, 4),
+    Phase.RECOVERY: Place(recover, 14),
+    Phase.START: Place(Agent.open, 14),
 }
 
 
@@ -61,6 +86,10 @@ class End:
     fate: Fate
     lost_ns: int | None = None
     resume_ns: int | None = None
+
+    def __str__(self) -> str:
+        times = (("lost", self.lost_ns), ("until it went on", self.resume_ns))
+        return "".join(f", {time_ns / NS_PER_S:.2f} s {what}" for what, time_ns in times if time_ns is not None)
 
 
 class Round:
@@ -75,29 +104,32 @@ class Round:
         self._scratch = folder
         self._random = random.Random(seed)
         self._say = say
-        self._cut = False  # since the last start that went well
-        self._death: Death | None = None
 
     def play(self) -> None:
         """The whole life."""
         camera = self._camera
         try:
-            self._starts(Phase.START, 2)
+            self._dies_at_start(2)
             self._revive()
-            self._dies_in_drain()
-            self._starts(Phase.RECOVERY, 2)
+            self._fill_ring()
+            self._dies(Phase.DRAIN, lambda: camera.do("tap"))
+            self._dies_at_start(2)
             self._revive()
-            self._dies_in_rotation(natural=self._random.random() < 0.15)
-            self._starts(Phase.RECOVERY, 1)
+            self._recording()
+            natural = self._random.random() < 0.15  # 30 s; else a new init, which is a new segment too
+            self._dies(Phase.SEGMENT, (lambda: None) if natural else camera.kill_capture, seconds=40.0)
+            self._dies_at_start(1)
             self._dies_in_journal_rotation()
-            self._starts(Phase.RECOVERY, 1)
+            self._dies_at_start(1)
             self._revive()
             self._capture_dies()
             self._dies_alive()
             self._revive()
-            self._dies_in_seal()
-            self._starts(Phase.START, 1)
+            self._recording()
+            self._dies(Phase.SEAL, lambda: camera.do("hold"))
+            self._dies_at_start(1)
             self._revive()
+            self._fill_ring()
             self._capture_dies_in_drain()
             camera.stop()
             _, self.pictures = checks.in_the_end(camera, self._agency, camera.told(), self._scratch)
@@ -106,221 +138,167 @@ class Round:
 
     # Ends.
 
-    def _starts(self, phase: Phase, count: int) -> None:
-        """Starts that end before the camera is there. With nothing to recover it is a plain start."""
-        for _ in range(count):
-            card = self._card()
-            here = phase if card is None or card.open is None else Phase.RECOVERY
-            if phase is Phase.RECOVERY and (card is None or card.open is None) and not self._unknown_files(card):
-                here = Phase.START
-            trap = self._trap(here)
+    def _dies(self, phase: Phase, act: Callable[[], object], seconds: float = 15.0) -> None:
+        """By a trap, which `act` leads the agent into."""
+        trap = self._trap(phase)
+        self._camera.arm(trap)
+        act()
+        self._await_end(phase, trap, seconds)
+
+    def _dies_at_start(self, times: int) -> None:
+        """Starts that end before the camera is there."""
+        for _ in range(times):
+            phase = Phase.RECOVERY if self._has_to_recover() else Phase.START
+            trap = self._trap(phase)
             self._camera.start(trap)
-            self._await_end(here, trap, seconds=6.0)
-            if self._camera.alive:  # fewer operations than the trap waited for: it is up
-                self._camera.kill()
-                self._note_death(cut=False)
-
-    def _dies_in_drain(self) -> None:
-        self._fill_ring()
-        self._by_trap(Phase.DRAIN, lambda: self._camera.do("tap"))
-
-    def _dies_in_rotation(self, natural: bool) -> None:
-        """A new init is a new segment; so are 30 s."""
-        self._recording()
-        self._by_trap(Phase.SEGMENT, (lambda: None) if natural else self._camera.kill_capture, seconds=40.0)
+            self._await_end(phase, trap, seconds=6.0)
 
     def _dies_in_journal_rotation(self) -> None:
         """The file of this run is full as soon as a few entries more are in it."""
-        self._revive(nearly_full=self._random.randrange(2500, 6000))
         trap = self._trap(Phase.JOURNAL)
-        self._camera.arm(trap)
-        if self._camera.status().get("activity") == "ready":
-            self._camera.do("tap")
-        self._await_end(Phase.JOURNAL, trap, seconds=20.0)
-        if self._camera.alive:
-            self._camera.kill()
-            self._note_death(cut=False)
+        self._camera.start(trap, nearly_full=self._random.randrange(2500, 7000))
+        deadline = time.monotonic() + 15
+        while self._camera.alive and time.monotonic() < deadline:
+            activity = self._camera.status().get("activity")
+            if activity == "ready":
+                with contextlib.suppress(TemoinError):  # it may die under the press
+                    self._camera.do("tap")
+            if activity in ("ready", "recording"):
+                break
+            time.sleep(POLL_S)
+        self._await_end(Phase.JOURNAL, trap, seconds=15.0)
 
     def _dies_alive(self) -> None:
         """At any moment of a recording that has caught up."""
         self._recording()
         time.sleep(self._random.uniform(0.2, 2.2))
-        before = self._camera.told()
         fate = self._random.choice(AGENT_FATES)
-        at_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        at_ns = boot_ns()
         if fate is Fate.KILL:
             self._camera.kill()
         else:
             self._camera.cut()
-        assert before
-        self._note_death(cut=fate is Fate.CUT, phase=Phase.LIVE, fate=fate, at_ns=at_ns)
-
-    def _dies_in_seal(self) -> None:
-        self._recording()
-        time.sleep(1.0)
-        self._by_trap(Phase.SEAL, lambda: self._camera.do("hold"))
-
-    def _by_trap(self, phase: Phase, act: Callable[[], object], seconds: float = 15.0) -> None:
-        trap = self._trap(phase)
-        self._camera.arm(trap)
-        act()
-        self._await_end(phase, trap, seconds)
-        if self._camera.alive:
-            self._camera.kill()
-            self._note_death(cut=False)
+        self._look(Phase.LIVE, fate, at_ns, f"{fate} at any moment")
 
     def _capture_dies(self) -> None:
         """The agent lives on: a new capture process, a new segment, a gap."""
         self._recording()
         time.sleep(self._random.uniform(0.0, 1.0))
-        at_ns = self._camera.kill_capture()
-        self._goes_on(Phase.LIVE, at_ns)
+        self._goes_on(Phase.LIVE, self._camera.kill_capture())
 
     def _capture_dies_in_drain(self) -> None:
-        self._fill_ring()
-        place = PLACES[Phase.DRAIN]
-        self._camera.arm(Trap(Fate.CAPTURE, place.inside, self._random.randint(1, place.most), 0))
+        self._camera.arm(PLACES[Phase.DRAIN].trap(Fate.CAPTURE, self._random))
         self._camera.do("tap")
-        sprung = self._camera.wait_told("the trap", lambda line: "trap" in line and "capture" in str(line["trap"]))
-        self._goes_on(Phase.DRAIN, int(str(sprung["boot_ns"])))
+        sprung = self._camera.wait_told("the trap", lambda line: str(line.get("trap")).startswith(Fate.CAPTURE))
+        self._goes_on(Phase.DRAIN, _at(sprung))
 
     def _goes_on(self, phase: Phase, at_ns: int) -> None:
-        """The next fragment that a new capture process took becomes durable."""
-        epochs = [each[2] for line in self._camera.told() if isinstance(each := line.get("captured"), list)]
-        fresh = self._camera.wait_told(
-            "a fragment of a new capture process",
-            lambda line: _is_captured_after(line, at_ns) and line["captured"][2] > epochs[-1] - 1,  # type: ignore[index]
-        )
+        """The first fragment of the next capture process becomes durable in time."""
+        fresh = self._camera.wait_told("a new capture's fragment", lambda line: _captured(line)[0] > at_ns)
         durable = self._camera.wait_told(
-            "a durable fragment after it", lambda line: "durable" in line and _at(line) > _at(fresh)
+            "that it is durable", lambda line: "durable" in line and int(str(line["end_ns"])) >= _captured(fresh)[1]
         )
-        self._add(End(phase, Fate.CAPTURE, resume_ns=self._in_time(_at(durable) - at_ns)))
+        self._add(End(phase, Fate.CAPTURE, resume_ns=self._in_time(_at(durable) - at_ns)), "kill of capture")
+
+    def _await_end(self, phase: Phase, trap: Trap, seconds: float) -> None:
+        if self._camera.died(seconds):
+            sprung = [line for line in self._camera.told() if line.get("trap") == str(trap)]
+            if not sprung:
+                raise KillsError(f"the agent ended by itself in {phase}")
+            self._look(phase, trap.fate, _at(sprung[-1]), str(trap))
+            return
+        self.missed += 1  # there are fewer operations than the trap waited for
+        self._say(f"{phase}: no {trap}")
+        self._look(Phase.LIVE, Fate.KILL, self._camera.kill(), "kill instead")
+
+    def _look(self, phase: Phase, fate: Fate, at_ns: int, what: str) -> None:
+        """The card as the end left it."""
+        loss = None
+        if self._card() is not None:
+            _, loss = checks.after_death(self._camera, self._agency, Death(at_ns, self._camera.told()))
+        if phase is Phase.DRAIN and loss is not None and not loss.in_drain:
+            phase = Phase.LIVE  # the trap came late
+        self._add(End(phase, fate, None if loss is None else loss.lost_ns), what)
+
+    def _add(self, end: End, what: str) -> None:
+        self.ends.append(end)
+        self._say(f"{end.phase}: {what}{end}")
+
+    def _trap(self, phase: Phase) -> Trap:
+        return PLACES[phase].trap(self._random.choice(AGENT_FATES), self._random)
 
     # What comes between.
 
-    def _fill_ring(self) -> None:
-        """Wait for some seconds of footage that no recording holds."""
-        self._camera.wait_for("ready")
-        ready_ns = self._newest_ns()
-        self._camera.wait_told(
-            "footage", lambda line: _captured_end(line) > ready_ns + RING_S * NS_PER_S, seconds=RING_S + 15
-        )
+    def _revive(self) -> None:
+        """The next start, which must go well: the recording goes on in the same boot, and is interrupted in another."""
+        card = self._card()
+        opened = None if card is None else card.open
+        same_boot = card is not None and card.boot == self._boot()
+        told_before, start_ns = len(self._camera.told()), boot_ns()
+        self._camera.start()
+        if opened is None or not same_boot:
+            self._check_interrupted(opened, self._camera.wait_for("ready").get("conditions"))
+            return
+        self._camera.wait_for("recording")
+        durable = next(line for line in self._camera.told()[told_before:] if line.get("durable") == opened.rec)
+        last = self.ends[-1]
+        self.ends[-1] = End(last.phase, last.fate, last.lost_ns, self._in_time(_at(durable) - start_ns))
 
-    def _newest_ns(self) -> int:
-        return max((_captured_end(line) for line in self._camera.told()), default=0)
+    def _check_interrupted(self, opened: Taken | None, conditions: object) -> None:
+        if opened is None:
+            return
+        ended = next(each for each in read_card(self._camera.data).recordings if each.rec == opened.rec)
+        if ended.stopped != "interrupted":
+            raise KillsError(f"{ended.rec}: stopped as {ended.stopped}, not as interrupted")
+        if not isinstance(conditions, list) or "interrupted" not in conditions:
+            raise KillsError("the camera does not say that its recording was interrupted")
+
+    def _fill_ring(self) -> None:
+        """Nothing is recorded, and there are some seconds of footage that no recording holds."""
+        if self._camera.wait_for("ready", "recording")["activity"] == "recording":
+            self._camera.do("hold")
+            self._camera.wait_for("ready")
+        enough_ns = boot_ns() + int(RING_S * NS_PER_S)
+        self._camera.wait_told("footage", lambda line: _captured(line)[1] > enough_ns, seconds=RING_S + 15)
 
     def _recording(self) -> None:
         """A recording runs and has caught up."""
         if self._camera.wait_for("ready", "recording")["activity"] == "ready":
             self._camera.do("tap")
-        since_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        self._camera.wait_told(
-            "a live durable fragment",
-            lambda line: "durable" in line and _at(line) > since_ns and _at(line) - int(line["end_ns"]) < NS_PER_S,  # type: ignore[call-overload]
-        )
+        since_ns = boot_ns()
 
-    def _revive(self, nearly_full: int | None = None) -> None:
-        """The next start, which must go well: the recording goes on in the same boot, and is interrupted in another."""
-        card = self._card()
-        opened = None if card is None else card.open
-        told_before = len(self._camera.told())
-        self._camera.start(nearly_full=nearly_full)
-        if opened is not None and not self._cut:
-            self._camera.wait_for("recording")
-            durable = next(line for line in self._camera.told()[told_before:] if line.get("durable") == opened.rec)
-            assert self._death is not None
-            self._resumed(self._in_time(_at(durable) - self._death.at_ns))
-        else:
-            status = self._camera.wait_for("ready")
-            found = read_card(self._camera.data)
-            ended = None if opened is None else next(each for each in found.recordings if each.rec == opened.rec)
-            if ended is not None and ended.stopped != "interrupted":
-                raise KillsError(f"{ended.rec}: stopped as {ended.stopped}, not as interrupted")
-            conditions = status.get("conditions")
-            if ended is not None and isinstance(conditions, list) and "interrupted" not in conditions:
-                raise KillsError("the camera does not say that its recording was interrupted")
-        self._cut = False
-        self._death = None
+        def is_live(line: Told) -> bool:
+            return "durable" in line and _at(line) > since_ns and _at(line) - int(str(line["end_ns"])) < NS_PER_S
 
-    def _resumed(self, resume_ns: int) -> None:
-        last = self.ends[-1]
-        self.ends[-1] = End(last.phase, last.fate, last.lost_ns, resume_ns)
+        self._camera.wait_told("a live durable fragment", is_live)
 
     def _in_time(self, resume_ns: int) -> int:
         if resume_ns > MAX_RESUME_NS:
             raise KillsError(f"{resume_ns / NS_PER_S:.2f} s until the next durable fragment")
         return resume_ns
 
-    def _trap(self, phase: Phase) -> Trap:
-        place = PLACES[phase]
-        fate = self._random.choice(AGENT_FATES)
-        number = self._random.randint(1, place.most)
-        return Trap(fate, place.inside, number, self._random.randrange(1 << 32), place.after)
-
-    def _await_end(self, phase: Phase, trap: Trap, seconds: float) -> None:
-        if not self._camera.died(seconds):
-            self.missed += 1
-            self._say(f"{phase}: no {trap}")
-            return
-        sprung = [line for line in self._camera.told() if line.get("trap") == str(trap)]
-        if not sprung:
-            raise KillsError(f"the agent ended by itself in {phase}")
-        self._note_death(trap.fate is Fate.CUT, phase, trap.fate, _at(sprung[-1]), trap)
-
-    def _note_death(
-        self,
-        cut: bool,
-        phase: Phase | None = None,
-        fate: Fate = Fate.KILL,
-        at_ns: int | None = None,
-        trap: Trap | None = None,
-    ) -> None:
-        self._cut = self._cut or cut
-        at_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if at_ns is None else at_ns
-        self._death = Death(at_ns, self._camera.told(), cut)
-        if not (self._camera.data / "journal").is_dir() or not any((self._camera.data / "journal").glob("*.log")):
-            loss = None
-        else:
-            _, loss = checks.after_death(self._camera, self._agency, self._death)
-        if phase is None:
-            return
-        if phase is Phase.DRAIN and loss is not None and not loss.in_drain:
-            phase = Phase.LIVE
-        lost_ns = None if loss is None else loss.lost_ns
-        self._add(End(phase, fate, lost_ns), trap)
-
-    def _add(self, end: End, trap: Trap | None = None) -> None:
-        self.ends.append(end)
-        what = str(trap) if trap else f"{end.fate} at any moment"
-        lost = "" if end.lost_ns is None else f", {end.lost_ns / NS_PER_S:.2f} s lost"
-        self._say(f"{end.phase}: {what}{lost}")
+    def _boot(self) -> str:
+        """The boot in which the simulated board is now."""
+        return str(json.loads((self._camera.run / BOOT).read_text(encoding="utf-8"))["boot"])
 
     def _card(self) -> Card | None:
-        if not any((self._camera.data / "journal").glob("*.log")):
-            return None
-        return read_card(self._camera.data)
+        return read_card(self._camera.data) if any((self._camera.data / "journal").glob("*.log")) else None
 
-    def _unknown_files(self, card: Card | None) -> bool:
-        """Whether a start has files to name."""
-        if card is None:
-            return False
+    def _has_to_recover(self) -> bool:
+        """Whether a start has a recording to account for, or files to name."""
+        card = self._card()
+        if card is None or card.open is not None:
+            return card is not None
         known = {(str(body["rec"]), body["seg"]) for body in card.of("segment.open")}
         files = (self._camera.data / "segments").glob("*/*.mp4.age")
         return any((file.parent.name, int(file.name[:4])) not in known for file in files)
 
 
-def _at(line: object) -> int:
-    assert isinstance(line, dict)
-    return int(line["boot_ns"])
+def _at(line: Told) -> int:
+    return int(str(line["boot_ns"]))
 
 
-def _captured_end(line: object) -> int:
-    assert isinstance(line, dict)
+def _captured(line: Told) -> tuple[int, int]:
+    """(t0_ns, end_ns) of a captured fragment; zeros for any other line."""
     found = line.get("captured")
-    return int(found[1]) if isinstance(found, list) else 0
-
-
-def _is_captured_after(line: object, at_ns: int) -> bool:
-    assert isinstance(line, dict)
-    found = line.get("captured")
-    return isinstance(found, list) and int(found[0]) > at_ns
+    return (int(found[0]), int(found[1])) if isinstance(found, list) else (0, 0)

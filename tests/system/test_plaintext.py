@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from agent.model import NS_PER_S
+from agent.recording import Recording
 from tests.kills.camera import Camera, Told, boot_ns, enrol
 from tests.kills.card import read_card
 from tests.kills.footage import make_film
@@ -85,7 +86,7 @@ def _work(folder: Path, data: Path) -> None:
         camera.do("hold")
         camera.wait_for("ready")
         _film(camera, 4)
-        camera.arm(Trap(Fate.CUT, "Recording._write", 14, seed=1))
+        camera.arm(Trap(Fate.CUT, Recording._write.__qualname__, 14, seed=1))
         camera.do("tap")
         assert camera.died(10)
         camera.start()
