@@ -1,0 +1,459 @@
+"""One docking, from contact to undocking: what is said to the dock, and what is taken of what it says.
+
+Guarantees: no statement has an effect before Hearing has taken it, and none that is journalled before its entry is
+durable; the journal goes out from the dock's own position on; nothing waits for the network, and nothing here can delay
+a press: the writer does a docking's errands last. Assumes: `step` is called when something was posted and at least
+every TICK_NS; `durable` names the writer's last durable entry. Source: docs/docking.md, "One docking".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from agent import keys, orders
+from agent.clock import TimeKeeper
+from agent.errors import CertificateError, ConfigError, DiskError, StoreError
+from agent.formats import fields, wire
+from agent.formats.canonical import Object
+from agent.formats.statement import NOTHING_SEQ, Policy
+from agent.keeping import Entry, Keeping
+from agent.mailbox import Mailbox
+from agent.model import (
+    NS_PER_MS,
+    NS_PER_S,
+    Arrived,
+    Connected,
+    Disconnected,
+    Greeting,
+    Message,
+    NetworkEvent,
+    Published,
+    PublishRefused,
+    Uploaded,
+    UploadFailed,
+)
+from agent.ports import Broker, Random, Uploader
+from agent.sending import Sending
+from agent.session import Camera, Heard, Hearing, NotTaken, certificates_of, check_dates
+from agent.store.custody import Custody
+from agent.store.outbox import Outbox
+from agent.store.state import Reference, parse_reference
+from agent.terminal import printable
+from agent.uploads import Uploads
+
+TICK_NS = NS_PER_S // 10
+INBOX = 256
+RANDOM_BYTES = 16
+QUESTION_NS = 10 * NS_PER_S  # to the next question while none was answered
+NEXT_QUESTION_NS = 60 * NS_PER_S
+ANSWER_WITHIN_NS = 30 * NS_PER_S
+SILENT_NS = 180 * NS_PER_S  # a dock that has answered nothing for so long is none
+FIRST_ACK_NS = 2 * NS_PER_S
+REFUSED_PAUSE_NS = 5 * NS_PER_S
+LAST_WORDS_NS = 10 * NS_PER_S  # the writer may take so long for `undock`
+REFUSAL_NS = 60 * NS_PER_S
+TRIM_NS = 3600 * NS_PER_S
+LONGEST_BACK_OFF_S = 32
+MAX_SAID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The contact is gone, or the agent ends."""
+
+
+SyncNews = NetworkEvent | orders.Kept | Leave
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a docking begins with. `newest_policy`: version of the newest policy that is on the card; `dseq`, `ack`: as
+    the journal has them."""
+
+    dev: str
+    jid: str
+    agency: str
+    root: x509.Certificate
+    policy: Policy
+    newest_policy: int
+    dseq: Mapping[str, int]
+    ack: Reference | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Ports and neighbours. `order` is False when the writer has no slot; `durable` may be asked by any thread."""
+
+    broker: Broker
+    uploader: Uploader
+    random: Random
+    keeper: TimeKeeper
+    order: Callable[[orders.Order], bool]
+    tell: Callable[[orders.DockingNews], None]
+    durable: Callable[[], Reference]
+
+
+class Phase(Enum):
+    """How far the docking is."""
+
+    ASKING = auto()
+    DOCKED = auto()
+    LEAVING = auto()
+    ENDED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    nonce: str
+    head: str
+    asked_ns: int
+
+
+class Sync:
+    """One docking. It is over when `ended`; the next one is another Sync."""
+
+    def __init__(self, facts: Facts, outside: Outside, outbox: Outbox, custody: Custody) -> None:
+        self.inbox: Mailbox[SyncNews] = Mailbox(INBOX)
+        self._facts = facts
+        self._outside = outside
+        self._outbox = outbox
+        self._custody = custody
+        self._session = outside.random(RANDOM_BYTES).hex()
+        camera = Camera(facts.dev, facts.jid, self._session, facts.root, facts.policy.docks)
+        self._hearing = Hearing(camera, facts.dseq)
+        self._keeping = Keeping(outside.order, NOTHING_SEQ if facts.ack is None else facts.ack.seq)
+        self._sending = Sending(outbox)
+        self._uploads = Uploads(custody, outside.uploader, facts.policy.intake_hosts)
+        self._newest_policy = facts.newest_policy
+        self._phase = Phase.ASKING
+        self._connection = 0
+        self._online: bool | None = False  # None: being tried
+        self._peer = b""
+        self._failures = 0
+        self._connect_at_ns = 0
+        self._messages = 0
+        self._question: _Question | None = None
+        self._ask_at_ns = 0
+        self._beacon = ""
+        self._answered_ns = 0
+        self._signed_utc_ms = 0
+        self._purge_due = False
+        self._trim_due = False
+        self._trimmed_ns: int | None = None
+        self._leave_by_ns = 0
+        self._refused_ns: dict[str, int] = {}
+        self._alerted: set[str] = set()
+        self._told: orders.Progress | None = None
+        self._tell_at_ns = 0
+
+    @property
+    def ended(self) -> bool:
+        return self._phase is Phase.ENDED
+
+    def step(self, now_ns: int) -> None:
+        """Handle all that was posted, then what time has made due."""
+        for item in self.inbox.take():
+            self._handle(item, now_ns)
+        if self._phase is Phase.LEAVING:
+            self._finish_leaving(now_ns)
+        elif self._phase is not Phase.ENDED:
+            self._stay(now_ns)
+        self._keeping.step(now_ns)
+
+    def _stay(self, now_ns: int) -> None:
+        if self._online is False and now_ns >= self._connect_at_ns:
+            self._connect()
+        if self._online and now_ns >= self._ask_at_ns:
+            self._ask(now_ns)
+        if self._phase is Phase.DOCKED:
+            self._send_journal(now_ns)
+            self._say(self._uploads.step(now_ns), now_ns)
+            self._delete(now_ns)
+            self._tell_progress(now_ns)
+            if now_ns - self._answered_ns >= SILENT_NS:
+                self._leave(now_ns)
+
+    def _handle(self, item: SyncNews, now_ns: int) -> None:
+        match item:
+            case Connected() | Disconnected() | Arrived() | PublishRefused() if item.connection != self._connection:
+                pass  # of a connection that is over
+            case Connected():
+                self._connected(item, now_ns)
+            case Disconnected():
+                self._disconnected(now_ns)
+            case Arrived():
+                self._arrived(item, now_ns)
+            case PublishRefused():
+                self._sending.pause(now_ns + REFUSED_PAUSE_NS)
+            case Published():
+                pass  # the broker has it: that is no promise that the dock will
+            case Uploaded() | UploadFailed():
+                self._say(self._uploads.ended(item, now_ns), now_ns)
+            case orders.Kept():
+                self._kept(self._keeping.kept(item.number), now_ns)
+            case Leave():
+                self._leave(now_ns)
+
+    # The connection.
+
+    def _connect(self) -> None:
+        self._connection += 1
+        self._online = None
+        facts = self._facts
+        will = self._status(wire.StatusState.GONE, self._draw()).encode()
+        self._outside.broker.connect(
+            self._connection, Greeting(wire.dock_topic(facts.dev), wire.status_topic(facts.dev), will)
+        )
+
+    def _connected(self, event: Connected, now_ns: int) -> None:
+        self._online = True
+        self._peer = event.peer
+        self._sending.lost()
+        self._ask_at_ns = now_ns
+
+    def _disconnected(self, now_ns: int) -> None:
+        self._online = False
+        self._question = None
+        self._failures += 1
+        longest_ms = 1000 * min(1 << min(self._failures, 6) >> 1, LONGEST_BACK_OFF_S)
+        jitter_ms = int.from_bytes(self._outside.random(2), "big") * longest_ms >> 16
+        self._connect_at_ns = now_ns + (longest_ms + jitter_ms) // 2 * NS_PER_MS
+
+    def _ask(self, now_ns: int) -> None:
+        status = self._status(wire.StatusState.DOCKED, self._draw())
+        self._question = _Question(status.nonce, status.head, now_ns)
+        self._ask_at_ns = now_ns + QUESTION_NS
+        self._publish(wire.status_topic(self._facts.dev), status.encode(), retained=True)
+
+    def _status(self, state: wire.StatusState, nonce: str) -> wire.Status:
+        durable, facts = self._outside.durable(), self._facts
+        low = min(self._outbox.oldest(), durable.seq)
+        return wire.Status(facts.dev, facts.jid, self._session, nonce, state, durable.seq, durable.head, low)
+
+    def _publish(self, topic: str, payload: bytes, properties: wire.Properties = (), retained: bool = False) -> None:
+        self._messages += 1
+        self._outside.broker.publish(Message(self._messages, topic, payload, tuple(properties), retained))
+
+    def _draw(self) -> str:
+        return self._outside.random(RANDOM_BYTES).hex()
+
+    # What the dock says.
+
+    def _arrived(self, event: Arrived, now_ns: int) -> None:
+        heard = self._hearing.hear(event.payload, event.properties)
+        if isinstance(heard, NotTaken):
+            self._say(heard, now_ns)
+        elif heard is not None and self._said(heard, event, now_ns):
+            return  # acknowledged once it is durable
+        self._outside.broker.acknowledge(event)
+
+    def _said(self, heard: Heard, event: Arrived, now_ns: int) -> bool:
+        """True if the message waits for its entry."""
+        value = heard.statement.value
+        match heard.statement.name:
+            case "beacon":
+                self._say(self._answer(heard, now_ns), now_ns)
+            case "ack":
+                self._sending.acknowledged(parse_reference(value), self._outside.durable(), now_ns)
+                self._keeping.hold(heard)
+            case "ticket":
+                self._say(self._uploads.ticket(value, now_ns), now_ns)
+            case "receipt":
+                return self._receipt(heard, event, now_ns)
+            case "assign" | "hold":
+                self._keeping.add(heard, event)
+                return True
+            case "policy":
+                self._say(self._policy(heard), now_ns)
+            case name:
+                self._say(NotTaken(f"{name}_unknown", f"this version takes no {name}"), now_ns)
+        return False
+
+    def _answer(self, heard: Heard, now_ns: int) -> NotTaken | None:
+        """A beacon: the time, if it answers the open question. Another one is late, and nothing follows from it."""
+        asked, value = self._question, heard.statement.value
+        if asked is None or (value["nonce"], value["head"]) != (asked.nonce, asked.head):
+            return None
+        if now_ns - asked.asked_ns > ANSWER_WITHIN_NS:
+            return None
+        trip_ms = -(-(now_ns - asked.asked_ns) // NS_PER_MS)
+        said_ms = fields.parse_utc(value["utc"], "beacon.utc")
+        utc_ms, err_ms = said_ms + trip_ms // 2, fields.integer_of(value, "err_ms") + (trip_ms + 1) // 2
+        root = self._facts.root
+        try:
+            check_dates(heard.chain, "dock", root, utc_ms, err_ms)
+            check_dates((self._peer,), "dock-tls", root, utc_ms, err_ms)
+        except CertificateError as error:
+            self._question = None
+            self._outside.broker.close(None)
+            return NotTaken("certificate_dates", str(error))
+        self._outside.keeper.anchor(utc_ms, err_ms, now_ns)
+        self._question = None
+        self._ask_at_ns = now_ns + NEXT_QUESTION_NS
+        self._answered_ns = now_ns
+        self._failures = 0
+        self._signed(said_ms)
+        self._beacon = heard.statement.digest.hex()
+        if self._phase is Phase.ASKING:
+            self._dock(heard)
+        elif self._phase is Phase.DOCKED:
+            self._keeping.hold(heard)
+        return None
+
+    def _dock(self, beacon: Heard) -> None:
+        """The dock has authenticated itself: from here on it is heard, and nobody else."""
+        self._phase = Phase.DOCKED
+        self._hearing.settle(beacon)
+        chain = [fields.encode_base64(der) for der in beacon.chain]
+        self._keeping.add_own("dock", {**self._docking(), "chain": chain})
+        self._keeping.add(beacon, None)
+
+    def _docking(self) -> Object:
+        return {"session": self._session, "dock": self._hearing.dock, "beacon": self._beacon}
+
+    def _receipt(self, heard: Heard, event: Arrived, now_ns: int) -> bool:
+        value = heard.statement.value
+        if not self._custody.ready:
+            return False  # what it is for is being read: the dock says it again
+        held = self._custody.get(fields.text_of(value, "rec"), fields.integer_of(value, "seg"))
+        seal = Reference(fields.integer_of(value, "seal_seq"), fields.text_of(value, "seal_head"))
+        if held is None or (held.seal, held.blob, held.size) != (seal, value["blob"], value["size"]):
+            problem = f"segment {value['seg']} of {value['rec']} is not what the journal says, or has left the card"
+            self._say(NotTaken("receipt_segment", problem), now_ns)
+            return False
+        if held.receipt is not None:
+            return False
+        self._keeping.add(heard, event)
+        return True
+
+    def _policy(self, heard: Heard) -> NotTaken | None:
+        """A newer policy is kept for the next start, if this camera may record under it."""
+        version = fields.integer_of(heard.statement.value, "version")
+        if version <= self._newest_policy:
+            return None
+        facts, line = self._facts, heard.statement.line
+        try:
+            pem = b"".join(each.public_bytes(Encoding.PEM) for each in certificates_of(heard.chain))
+            keys.load_policy(line, pem, facts.root, facts.dev, facts.agency, version, "policy")
+        except (CertificateError, ConfigError) as error:
+            return NotTaken("policy_invalid", str(error))
+        if self._outside.order(orders.KeepPolicy(version, line + pem)):
+            self._newest_policy = version
+        return None
+
+    def _signed(self, utc_ms: int) -> None:
+        """The dock has said this time: what is due by it may go."""
+        self._signed_utc_ms = max(self._signed_utc_ms, utc_ms)
+        self._purge_due = True
+
+    # What is durable.
+
+    def _kept(self, entries: list[Entry], now_ns: int) -> None:
+        for entry in entries:
+            if entry.arrived is not None:
+                self._outside.broker.acknowledge(entry.arrived)
+            match entry.kind:
+                case "dock" if self._phase is Phase.DOCKED:
+                    assert self._hearing.dock is not None
+                    self._outside.tell(orders.Docked(self._hearing.dock))
+                case "receipt" if entry.heard is not None:
+                    self._signed(fields.parse_utc(entry.heard.statement.value["utc"], "receipt.utc"))
+                case "ack":
+                    self._trim_due = True
+                case "undock":
+                    self._end()
+
+    def _send_journal(self, now_ns: int) -> None:
+        if not self._online:
+            return
+        durable = self._outside.durable()
+        if self._sending.position is None and now_ns - self._answered_ns >= FIRST_ACK_NS:
+            self._sending.assume(self._facts.ack)
+        try:
+            while (found := self._sending.next(durable, now_ns)) is not None:
+                self._publish(wire.journal_topic(self._facts.dev), found.batch.payload, found.batch.properties)
+        except (StoreError, DiskError) as error:
+            self._alert("journal_unreadable", f"{error.where}: {error.problem}")
+        if self._sending.differs:
+            self._alert("archive_differs", self._hearing.dock or "")
+
+    def _delete(self, now_ns: int) -> None:
+        """What the policy lets go; when depends on times that the dock has signed, on nothing else."""
+        if not self._custody.ready:
+            return
+        order, policy = self._outside.order, self._facts.policy
+        if self._purge_due and order(orders.PurgeDue(self._signed_utc_ms, policy.purge_days)):
+            self._purge_due = False
+        if not self._trim_due or (self._trimmed_ns is not None and now_ns - self._trimmed_ns < TRIM_NS):
+            return
+        if order(orders.TrimDue(self._signed_utc_ms)):
+            self._trim_due, self._trimmed_ns = False, now_ns
+
+    # The end.
+
+    def _leave(self, now_ns: int) -> None:
+        docked = self._phase is Phase.DOCKED
+        if not docked and self._phase is not Phase.ASKING:
+            return
+        self._uploads.stop()
+        self._outside.tell(orders.Undocked())
+        self._phase, self._leave_by_ns = Phase.LEAVING, now_ns + LAST_WORDS_NS
+        if docked:
+            self._keeping.release()
+            self._keeping.add_own("undock", self._docking())
+        else:
+            self._end()
+
+    def _finish_leaving(self, now_ns: int) -> None:
+        if now_ns >= self._leave_by_ns:  # the writer does not answer; the next `dock` entry shows that this one ended
+            self._end()
+
+    def _end(self) -> None:
+        self._phase = Phase.ENDED
+        self._outside.order(orders.Settle())
+        gone = self._status(wire.StatusState.GONE, self._draw())
+        self._messages += 1
+        topic = wire.status_topic(self._facts.dev)
+        self._outside.broker.close(Message(self._messages, topic, gone.encode(), (), True))
+
+    # What is told.
+
+    def _say(self, refused: NotTaken | None, now_ns: int) -> None:
+        """A refusal becomes an entry, at most one a minute and cause."""
+        if refused is None:
+            return
+        last_ns = self._refused_ns.get(refused.cause)
+        if last_ns is not None and now_ns - last_ns < REFUSAL_NS:
+            return
+        body: Object = {
+            "cause": refused.cause,
+            "values": {"problem": printable(refused.problem)[:MAX_SAID]},
+            "remedy": "see_journal",
+        }
+        if self._outside.order(orders.Note("refused", body)):
+            self._refused_ns[refused.cause] = now_ns
+
+    def _alert(self, cause: str, problem: str) -> None:
+        """Once a docking."""
+        if cause in self._alerted:
+            return
+        values: Object = {"problem": printable(problem)[:MAX_SAID]}
+        body: Object = {"cause": cause, "values": values, "remedy": "hand_in"}
+        if self._outside.order(orders.Note("alert", body)):
+            self._alerted.add(cause)
+
+    def _tell_progress(self, now_ns: int) -> None:
+        if now_ns < self._tell_at_ns:
+            return
+        position = self._sending.position
+        uploads, upload_bytes = self._custody.unreceived
+        total = self._outside.durable().seq + 1
+        progress = orders.Progress(0 if position is None else position.seq + 1, total, uploads, upload_bytes)
+        if progress != self._told:
+            self._told, self._tell_at_ns = progress, now_ns + NS_PER_S
+            self._outside.tell(progress)
