@@ -244,10 +244,10 @@ class Station:
         begins = tail is None and new[0].head.kind in ("genesis", "checkpoint")
         if new and (begins or (tail is not None and new[0].head.seq == end + 1)):
             tail = self._archive_new(dev, jid, new, tail)
-        messages = self._advance(session, now)
+        # What has the lower number goes first: the camera refuses one that does not rise.
         if all(entry.head.kind == "ack" for entry in entries):
-            return messages  # or the two would never come to an end
-        return [self._voice.ack(session.to, tail, now), *messages]
+            return self._advance(session, now)  # an ack of acks would never come to an end
+        return [self._voice.ack(session.to, tail, now), *self._advance(session, now)]
 
     def _archive_new(self, dev: str, jid: str, new: list[Entry], tail: Tail | None) -> Tail | None:
         if self._archive.disk.free_bytes() < self._rules.reserve_bytes:

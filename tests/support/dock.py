@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import create_engine
 
 from agent import keys
 from agent.errors import DiskError
@@ -28,6 +29,7 @@ from dock.catalogue import Catalogue
 from dock.journal import DockJournal
 from dock.statements import Author
 from dock.station import Message, Moment, Rules, Station
+from dock.tables import Base
 from firmware.certificates import Issued
 from hw.sim.disk import Choose, SimDisk, _Content, _SimFile
 from tests.support.agency import TestAgency, seeded_random
@@ -76,7 +78,7 @@ class Bench:
     root: Path
     agency: TestAgency
     observe: Callable[[str, str], None] = _nobody
-    url: str = "sqlite://"
+    url: str | None = None
     seconds: int = 0
     starts: int = 0
     told: list[Message] = field(default_factory=list)
@@ -103,7 +105,7 @@ class Bench:
         random = seeded_random(f"dock {self.starts}")
         self.archive = Archive(self.disk)
         self.blobs = BlobStore(self.disk)
-        self.catalogue = Catalogue.open(self.url)
+        self.catalogue = Catalogue.open(self.url) if self.url else empty_catalogue()
         self.journal = DockJournal.start(self.data, signer, self._stamp, random, dock=DOCK, software="1.0")
         author = Author(self.journal, signer, self.agency.agency, DOCK)
         rules = Rules(
@@ -184,10 +186,17 @@ class Bench:
     def own_entries(self, kind: str) -> Iterator[Entry]:
         """Entries of the dock's own journal."""
         for path in sorted((self.root / "data" / "journal").glob("*.log")):
-            for line in path.read_bytes().splitlines(keepends=True):
-                entry = parse_line(line)
+            for line in path.read_bytes().split(b"\n")[:-1]:
+                entry = parse_line(line + b"\n")
                 if entry.head.kind == kind:
                     yield entry
+
+
+def empty_catalogue() -> Catalogue:
+    """In memory, its tables made in one step: lost at each start, and read from the archive again."""
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine)
+    return Catalogue(engine)
 
 
 def checked(message: Message, agency: TestAgency) -> Statement:
