@@ -65,11 +65,10 @@ def _run(parsed: argparse.Namespace) -> int:
     config = load_dock(parsed.config)
 
     async def until_told() -> None:
-        ending = asyncio.Event()
+        process = DockProcess(config, Log(lambda: time.time_ns() // 1_000_000), os.urandom)
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, ending.set)
-        log = Log(lambda: time.time_ns() // 1_000_000)
-        await DockProcess(config, log, os.urandom).run(ending)
+            asyncio.get_running_loop().add_signal_handler(number, process.end)
+        await process.run()
 
     asyncio.run(until_told())
     return 0

@@ -42,7 +42,7 @@ _Result = TypeVar("_Result")
 
 
 class DockProcess:
-    """`run` until `ending` is set. Made in the event loop's thread."""
+    """`run` until `end` is called. Made, and called, in the event loop's thread."""
 
     def __init__(self, config: DockConfig, log: Log, random: Random) -> None:
         self._config = config
@@ -53,7 +53,8 @@ class DockProcess:
         self._papers = load_papers(config, self._clock.utc_ms())
         self._rules = ThreadPoolExecutor(1, thread_name_prefix="station")
         self._loop = asyncio.get_running_loop()
-        self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._ending = asyncio.Event()
+        self._lost: StoreError | SignatureError | None = None
         self._events: asyncio.Queue[NetworkEvent] = asyncio.Queue()
         self._connection = 0
         self._wait_s = FIRST_WAIT_S
@@ -66,17 +67,21 @@ class DockProcess:
             config.broker, tls_files(config), config.dock, self._accept, self._post, (wire.journal_topic("+"),)
         )
 
-    async def run(self, ending: asyncio.Event) -> None:
+    async def run(self) -> None:
         """Raises TemoinError: what does not let it start, or what ended it."""
         opened = await self._in_thread(lambda: open_station(self._config, self._papers, self._clock, self._random))
         try:
-            await self._serve(opened, ending)
+            await self._serve(opened)
         finally:
             await self._in_thread(lambda: self._close(opened))
             self._rules.shutdown()
             self._log.write("stopped", dock=self._config.dock)
 
-    async def _serve(self, opened: Opened, ending: asyncio.Event) -> None:
+    def end(self) -> None:
+        """End in order."""
+        self._ending.set()
+
+    async def _serve(self, opened: Opened) -> None:
         config, station = self._config, opened.station
         intake = Intake(
             _Desk(self, station, self._clock), self._papers.root, self._clock.utc_ms, self._log, self.metrics
@@ -86,16 +91,16 @@ class DockProcess:
             await intake.start(config.intake, server_context(tls_files(config)))
             await health.start(config.health)
             self._log.write("started", dock=config.dock, intake=str(config.intake), health=str(config.health))
-            await self._loops(station, health, ending)
+            await self._loops(station, health)
         finally:
             await health.stop()
             await intake.stop()
 
-    async def _loops(self, station: Station, health: Health, ending: asyncio.Event) -> None:
+    async def _loops(self, station: Station, health: Health) -> None:
         """Until one of them ends: the first by order, the others by an error."""
         tasks = [
             asyncio.create_task(work)
-            for work in (self._end(ending), self._tick(station, health), self._listen(station, health))
+            for work in (self._end(), self._tick(station, health), self._listen(station, health))
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -111,16 +116,11 @@ class DockProcess:
         opened.journal.shut_down()
         opened.catalogue.close()
 
-    async def _end(self, ending: asyncio.Event) -> None:
+    async def _end(self) -> None:
         """Until it is told to, or has lost what it cannot go on without."""
-
-        async def told() -> None:
-            await ending.wait()
-
-        waited: set[asyncio.Future[None]] = {asyncio.create_task(told()), self._lost}
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if self._lost.done():
-            self._lost.result()
+        await self._ending.wait()
+        if self._lost is not None:
+            raise self._lost
 
     async def _tick(self, station: Station, health: Health) -> None:
         while True:
@@ -239,8 +239,8 @@ class DockProcess:
         try:
             return await self._loop.run_in_executor(self._rules, work)
         except (StoreError, SignatureError) as error:
-            if not self._lost.done():
-                self._lost.set_exception(error)
+            self._lost = error
+            self._ending.set()
             raise
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from agent.cli import main
 from agent.formats.age import RecipientKind
-from dock.cli import main as dock
 from tests.support.agency import TestAgency, make_agency
 
 COMMANDS = ("run", "status", "sim", "verify", "export", "salvage")
@@ -105,8 +104,3 @@ def test_export_and_salvage_of_what_is_not_there(
     complaint(capsys, "salvage", junk, "--identity", identity)
     complaint(capsys, "salvage", junk, "--identity", junk)
     assert [path.name for path in tmp_path.iterdir()] == ["junk.mp4.age"]
-
-
-def test_the_dock_says_that_it_is_not_there_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    assert dock([]) == 1
-    assert capsys.readouterr().err.startswith("temoin-dock: temoin-dock: this version has no dock yet")
