@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
 
 from agent.__main__ import Agent
 from agent.errors import TemoinError
@@ -32,6 +31,7 @@ from tests.kills.traps import Fate, Trap
 
 MAX_RESUME_NS = 5 * NS_PER_S
 RING_S = 7.0
+FINGER_S = 0.3  # until a tap is over: a finger presses once at a time
 AGENT_FATES = (Fate.KILL, Fate.KILL, Fate.CUT)  # a kill leads to more: the same recording goes on
 
 
@@ -47,34 +47,27 @@ class Phase(StrEnum):
     LIVE = "live"
 
 
-class Named(Protocol):
-    """A function, not its name: one that is renamed is found out before anything is killed."""
-
-    @property
-    def __qualname__(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the traps of a phase are laid: the function, and how many operations it makes at most."""
 
-    inside: Named
+    inside: str
     most: int
-    after: Named | None = None
+    after: str | None = None
 
     def trap(self, fate: Fate, choose: random.Random) -> Trap:
         """One of them."""
-        after = None if self.after is None else self.after.__qualname__
-        return Trap(fate, self.inside.__qualname__, choose.randint(1, self.most), choose.randrange(1 << 32), after)
+        return Trap(fate, self.inside, choose.randint(1, self.most), choose.randrange(1 << 32), self.after)
 
 
+# Names taken from the functions: one that is renamed is found out before anything is killed.
 PLACES = {
-    Phase.DRAIN: Place(Recording._write, 18),
-    Phase.SEGMENT: Place(Recording._write, 13, after=Recording._seal),
-    Phase.JOURNAL: Place(Journal.rotate, 7),
-    Phase.SEAL: Place(Recording.finish, 4),
-    Phase.RECOVERY: Place(recover, 14),
-    Phase.START: Place(Agent.open, 14),
+    Phase.DRAIN: Place(Recording._write.__qualname__, 18),
+    Phase.SEGMENT: Place(Recording._write.__qualname__, 13, after=Recording._seal.__qualname__),
+    Phase.JOURNAL: Place(Journal.rotate.__qualname__, 7),
+    Phase.SEAL: Place(Recording.finish.__qualname__, 4),
+    Phase.RECOVERY: Place(recover.__qualname__, 14),
+    Phase.START: Place(Agent.open.__qualname__, 14),
 }
 
 
@@ -265,6 +258,7 @@ class Round:
         """A recording runs and has caught up."""
         if self._camera.wait_for("ready", "recording")["activity"] == "ready":
             self._camera.do("tap")
+            time.sleep(FINGER_S)
         since_ns = boot_ns()
 
         def is_live(line: Told) -> bool:
