@@ -12,26 +12,36 @@ import os
 import secrets
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from agent import VERSION, keys, local_socket
+from agent import VERSION, local_socket
 from agent.adapters.log_tail import LogTail
 from agent.adapters.memory import locked_arena
 from agent.adapters.signer import FileSigner
 from agent.adapters.status import write_status
 from agent.button import Button
 from agent.clock import TimeKeeper
-from agent.config import RING_RESERVE_MS, Board, CameraConfig, check_footage, check_memory, load_board, load_camera
+from agent.config import (
+    RING_RESERVE_MS,
+    Board,
+    CameraConfig,
+    Network,
+    check_footage,
+    load_board,
+    load_camera,
+)
+from agent.credentials import choose_policy, load_credentials, policy_refused
+from agent.dockside import Dockside
 from agent.errors import CaptureError, ConfigError, DiskError, FormatError, StoreError, TemoinError
 from agent.formats.age import parse_recipients
-from agent.formats.canonical import MAX_LONG_LINE_BYTES, Value
-from agent.formats.fields import format_utc
+from agent.formats.canonical import Value
 from agent.formats.statement import Policy
 from agent.intake import InitSeen, Intake, IntakeReport
-from agent.model import NS_PER_MS, NS_PER_S, Activity, BatteryChanged, BoardEvent, Stamp
-from agent.orders import Note, Report
+from agent.model import NS_PER_MS, NS_PER_S, Activity, BatteryChanged, BoardEvent
+from agent.order_box import FOR_CONTROL
+from agent.orders import DockingNews, Kept, Note, Order, Report
 from agent.recorder import Recorder
 from agent.recording import Parts, Settings
 from agent.ring import Ring
@@ -41,6 +51,7 @@ from agent.store.check import RecoveryReport, recover
 from agent.store.custody import Custody, Survey
 from agent.store.journal import Journal
 from agent.store.last import LastFile, read_last
+from agent.store.relay import forget_before
 from agent.store.segments import SealBuffer
 from agent.store.space import reserve_bytes
 from agent.supervisor import FOR_REPORTS, TICK_NS, Outside, Rules, Supervisor
@@ -54,11 +65,15 @@ from hw.sim.disk import SimDisk
 from hw.sim.panel import SimPanel
 from hw.sim.stall import CardStall
 
+if TYPE_CHECKING:
+    from agent.docking import Neighbours
+
 CAPTURE_SOCKET = "capture.sock"
 WAIT_S = 0.25
 STATUS_EVERY_NS = NS_PER_S // 2
 IMAGE_DATE_MS = 1_767_225_600_000  # 2026-01-01: no journal of this software is older
 POWER_CUT_EXIT = 137
+FOR_DOCKING = 2 * FOR_CONTROL  # slots that a docking leaves to everything else
 
 
 def run_camera(path: Path) -> int:
@@ -127,6 +142,7 @@ class Agent:
         self._journal: Journal | None = None
         self._locked = False
         self._survey = Loop("survey", lambda: False, lambda: None)
+        self._dockside: Dockside | None = None
         self._source = printable(f"board {board.name}: footage {footage.name}")[:200]
         self._messages = LogTail(config.run / MESSAGES)
         command = capture_command(config.run / CAPTURE_SOCKET, board.file, footage)
@@ -144,12 +160,16 @@ class Agent:
         last_utc_ms = None if found is None else found.state.last_utc_ms
         keeper = TimeKeeper(self._devices.clock, max(IMAGE_DATE_MS, last_utc_ms or 0))
         root, signer = load_credentials(self._config, self._board, keeper.stamp())
-        policy = load_policy(self._config, root, found, keeper.stamp())
-        check_memory(self._board, policy.prerecord_ms)
+        chosen = choose_policy(self._config, self._board, root, disk, found, keeper.stamp())
+        policy = chosen.policy
         journal = self._open_journal(disk, signer, keeper, found, policy)
+        if chosen.refused is not None:
+            journal.append("alert", policy_refused(chosen.refused))
         custody = Custody()
         journal.watch(custody.take)
         recovery = recover(journal, disk)
+        with contextlib.suppress(DiskError):  # the next start tries again
+            forget_before(disk, policy.version)
         ring = self._make_ring(policy)
         listener = local_socket.listen(self._config.run / CAPTURE_SOCKET, 0o660)
         intake = Intake(listener, ring, self._heard, self._devices.clock.boot_ns)
@@ -159,7 +179,7 @@ class Agent:
             want_sound=intake.sound,
             time_source=lambda: keeper.stamp().source,
             worn=lambda: custody.wearer(keeper.stamp()) is not None,
-            contact=lambda on: None,
+            contact=self._contact,
             wipe=ring.wipe,
         )
         supervisor = self._make_supervisor(policy, outside, journal, recovery)
@@ -168,6 +188,8 @@ class Agent:
         if recovery.resume is not None:
             recorder.resume(recovery.resume)
         self._start_loops(intake, recorder, supervisor)
+        if self._config.network is not None:
+            self._dockside = self._make_dockside(self._config.network, root, policy, keeper, journal, custody)
         survey = Survey(disk, custody, journal.state.low, journal.run_begins)
         self._survey = Loop("survey", lambda: self._look_back(survey), lambda: None)
         self._devices.open()
@@ -211,6 +233,8 @@ class Agent:
 
     def close(self) -> None:
         """End the loops in order: what was ordered is durable, nothing captured stays in memory."""
+        if self._dockside is not None:
+            self._dockside.close()
         if self._survey.is_alive():
             self._survey.end()
             self._survey.join()
@@ -299,18 +323,51 @@ class Agent:
         for loop in self._loops:
             loop.start()
 
+    def _make_dockside(
+        self,
+        network: Network,
+        root: x509.Certificate,
+        policy: Policy,
+        keeper: TimeKeeper,
+        journal: Journal,
+        custody: Custody,
+    ) -> Dockside:
+        supervisor = self._supervisor
+        assert supervisor is not None
+
+        def order(item: Order) -> bool:
+            """Leaving slots to all that the officer wants; a docking asks again."""
+            return supervisor.orders.has_room(FOR_DOCKING) and supervisor.orders.post(item, leaving=FOR_DOCKING)
+
+        def tell(news: DockingNews) -> None:
+            supervisor.news.post(news, leaving=FOR_REPORTS)
+
+        def needed() -> Neighbours:
+            from agent.docking import Neighbours
+
+            return Neighbours(
+                self._config, network, root, policy, self._disk, journal, custody, keeper, os.urandom, order, tell
+            )
+
+        return Dockside(needed, self._devices.clock.boot_ns, self._alert)
+
+    def _contact(self, on: bool) -> None:
+        if self._dockside is not None:
+            self._dockside.contact(on)
+
     def _look_back(self, survey: Survey) -> bool:
         """A turn of the survey of older entries. Without it nothing is purged; everything else goes on."""
         try:
             return survey.step() and not self._survey.ending
         except (FormatError, StoreError, DiskError) as error:
-            self._alert("journal_unreadable", {"file": error.where[:200], "problem": error.problem[:200]})
+            values: dict[str, Value] = {"file": error.where[:200], "problem": error.problem[:200]}
+            self._alert("journal_unreadable", values, "hand_in")
             return False
 
-    def _alert(self, cause: str, values: dict[str, Value]) -> None:
+    def _alert(self, cause: str, values: dict[str, Value], remedy: str) -> None:
         """An `alert` from a thread that is not the main loop's."""
         assert self._supervisor is not None
-        self._supervisor.orders.post(Note("alert", {"cause": cause, "values": values, "remedy": "check_card"}))
+        self._supervisor.orders.post(Note("alert", {"cause": cause, "values": values, "remedy": remedy}))
 
     def _heard(self, report: IntakeReport) -> None:
         """From the intake loop: for the main loop, and the writer has something to do."""
@@ -321,7 +378,10 @@ class Agent:
 
     def _post(self, news: Report | BoardEvent) -> None:
         """From the writer and the board."""
-        if self._supervisor is not None:
+        if isinstance(news, Kept):
+            if self._dockside is not None:
+                self._dockside.kept(news)
+        elif self._supervisor is not None:
             self._supervisor.news.post(news)
 
     def _terminate(self, number: int, frame: object) -> None:
@@ -331,48 +391,3 @@ class Agent:
         """The simulated board has no power any more: what was not durable is gone, and so are we, at once."""
         self._disk.power_cut(secrets.randbelow)
         os._exit(POWER_CUT_EXIT)
-
-
-def load_credentials(config: CameraConfig, board: Board, now: Stamp) -> tuple[x509.Certificate, FileSigner]:
-    """The agency's root and this camera's key. Raises ConfigError, CertificateError, KeyFileError."""
-    root = keys.load_chain(_read(config.agency_certificate), str(config.agency_certificate))[0]
-    where = str(config.certificate)
-    chain = keys.load_chain(_read(config.certificate), where)
-    kinds = ("sim" if board.simulated else "camera",)
-    role = keys.check_chain(chain, root, kinds, where, None)
-    if role.id != config.dev:
-        raise ConfigError(f"{config.file}: dev", f"{config.dev} is not {role.id} of {where}", "enrol the camera again")
-    if now.utc_ms is not None and now.err_ms is not None:  # refused when it has expired for sure; a clock may be behind
-        issued_ms = max(int(each.not_valid_before_utc.timestamp()) * 1000 for each in (*chain, root))
-        keys.check_chain(chain, root, kinds, where, max(issued_ms, now.utc_ms - now.err_ms))
-    return root, FileSigner(config.key, tuple(each.public_bytes(Encoding.DER) for each in chain))
-
-
-def load_policy(config: CameraConfig, root: x509.Certificate, found: LastFile | None, now: Stamp) -> Policy:
-    """The signed policy, not older than the one that the journal names, and in force. Raises ConfigError."""
-    in_force = None if found is None else found.state.policy
-    where = str(config.policy)
-    certificate = _read(config.policy_certificate)
-    keys.load_chain(certificate, str(config.policy_certificate))  # an unreadable one is named by its own file
-    policy = keys.load_policy(
-        _read(config.policy),
-        certificate,
-        root,
-        config.dev,
-        config.agency,
-        None if in_force is None else in_force[1],
-        where,
-    )
-    if now.utc_ms is not None and now.err_ms is not None and now.utc_ms + now.err_ms < policy.not_before_ms:
-        begins = format_utc(policy.not_before_ms)
-        remedy = "set the clock, or use the policy that is in force"
-        raise ConfigError(f"{where}: not_before", f"{begins} has not come", remedy)
-    return policy
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_LONG_LINE_BYTES)
-    except OSError as error:
-        raise ConfigError(str(path), error.strerror or str(error), "enrol the camera again") from None

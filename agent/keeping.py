@@ -1,9 +1,9 @@
 """What a docking puts into the journal, in which order and how often.
 
-Guarantees: statements of a dock are journalled with rising `dseq`; one Keep is under way at a time, so that nothing
-here grows with what a dock says but the list that waits for it. Of beacons and acks only the last one matters: it is
-held back, and journalled before any later statement, at undocking, and an ack that says more than the last one ACK_NS
-after that. Source: docs/docking.md; docs/formats.md, "Statements of others".
+Guarantees: statements are journalled in the order in which they came, but for beacons and acks: of those only the last
+one matters, so it is held back until the undocking; an ack that says more than the last one, ACK_NS at most. One Keep
+is under way at a time: nothing here grows with what a dock says but the list that waits for it.
+Source: docs/docking.md; docs/formats.md, "Statements of others".
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ class Keeping:
         return self._under_way is None and not self._waiting
 
     def add(self, heard: Heard, arrived: Arrived | None) -> None:
-        """Journal this statement, and what was held back before it."""
-        self.release()
+        """Journal this statement."""
         said = heard.statement
         self._waiting.append(Entry(said.name, {"statement": said.embedded}, heard, arrived))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from agent.catalogue import LANGUAGES, say
 from agent.errors import TemoinError
@@ -17,6 +17,17 @@ from agent.terminal import printable
 from agent.troubles import AGENT, CONDITIONS, REFUSALS, AgentState, Level, Process, with_remedy
 
 STALE_NS = 3 * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Docking:
+    """How far a docking is: entries of the journal that the dock has, of how many; segments that it has not."""
+
+    dock: str
+    position: int
+    total: int
+    uploads: int
+    upload_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,7 @@ class Status:
     battery_percent: int | None
     unavailable: Unavailable | None
     camera_said: str
+    docking: Docking | None
 
 
 def as_object(status: Status, now_ns: int) -> dict[str, object]:
@@ -51,6 +63,7 @@ def as_object(status: Status, now_ns: int) -> dict[str, object]:
         "battery_percent": status.battery_percent,
         "unavailable": _why(status.unavailable),
         "camera_said": status.camera_said,
+        "docking": None if status.docking is None else asdict(status.docking),
     }
 
 
@@ -131,9 +144,19 @@ def lines(found: Mapping[str, object], now_ns: int, language: str, process: Proc
     if found.get("recording") is not None:
         said.append(say("status.recording", language, recording=str(found["recording"])))
         said.append(say(f"notice.{found.get('notice')}", language))
+    said += _docking(found, language)
     if found.get("battery_percent") is not None:
         said.append(say("status.battery", language, percent=str(found["battery_percent"])))
     return [printable(line) for line in said]
+
+
+def _docking(found: Mapping[str, object], language: str) -> list[str]:
+    docking = found.get("docking")
+    if not isinstance(docking, Mapping):
+        return []
+    said = {str(key): str(value) for key, value in docking.items()}
+    waiting = "uploads" if said.get("uploads") != "0" else "uploads_done"
+    return [say("status.journal", language, **said), say(f"status.{waiting}", language, **said)]
 
 
 @dataclass(frozen=True, slots=True)

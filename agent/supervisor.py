@@ -40,7 +40,7 @@ from agent.model import (
 from agent.order_box import OrderBox
 from agent.ports import Camera, Panel
 from agent.states import Event, Moment, RecordingLight, cue, moment, next_activity, shown
-from agent.status import Status
+from agent.status import Docking, Status
 
 TICK_NS = 50 * NS_PER_MS
 SHOW_AGAIN_NS = NS_PER_S  # well within the 3 s after which a light that nobody shows goes dark
@@ -171,6 +171,7 @@ class Supervisor:
             self._battery.percent,
             self._unavailable,
             self._camera.said,
+            self._docking(),
         )
 
     # What was posted.
@@ -304,6 +305,12 @@ class Supervisor:
             self._dock = None
             self._event(Event.UNDOCKED, now_ns)
 
+    def _docking(self) -> Docking | None:
+        if self._dock is None:
+            return None
+        done = self._progress or orders.Progress(0, 0, 0, 0)
+        return Docking(self._dock, done.position, done.total, done.uploads, done.upload_bytes)
+
     def _rest_or_film(self, now_ns: int) -> None:
         """Docked and not recording: capture is off and the ring is empty."""
         if self._dock is not None and self._activity in (Activity.BOOTING, Activity.READY):
@@ -408,6 +415,7 @@ class Supervisor:
 
     def _conditions(self) -> frozenset[Condition]:
         holds = {
+            Condition.DOCKED: self._dock is not None,
             Condition.NO_WEARER: not self._outside.worn(),
             Condition.INTERRUPTED: self._interrupted,
             Condition.CAMERA_FAILING: self._camera.failing,

@@ -117,8 +117,10 @@ class _Question:
 class Sync:
     """One docking. It is over when `ended`; the next one is another Sync."""
 
-    def __init__(self, facts: Facts, outside: Outside, outbox: Outbox, custody: Custody) -> None:
-        self.inbox: Mailbox[SyncNews] = Mailbox(INBOX)
+    def __init__(
+        self, facts: Facts, outside: Outside, outbox: Outbox, custody: Custody, inbox: Mailbox[SyncNews]
+    ) -> None:
+        self.inbox = inbox
         self._facts = facts
         self._outside = outside
         self._outbox = outbox
@@ -143,6 +145,7 @@ class Sync:
         self._answered_ns = 0
         self._signed_utc_ms = 0
         self._purge_due = False
+        self._early: list[tuple[Heard, Arrived]] = []
         self._trim_due = False
         self._trimmed_ns: int | None = None
         self._leave_by_ns = 0
@@ -154,6 +157,10 @@ class Sync:
     @property
     def ended(self) -> bool:
         return self._phase is Phase.ENDED
+
+    def leave(self) -> None:
+        """End in order: the journal says so, then `ended`."""
+        self.inbox.post(Leave())
 
     def step(self, now_ns: int) -> None:
         """Handle all that was posted, then what time has made due."""
@@ -172,6 +179,7 @@ class Sync:
             self._ask(now_ns)
         if self._phase is Phase.DOCKED:
             self._send_journal(now_ns)
+            self._take_early(now_ns)
             self._say(self._uploads.step(now_ns), now_ns)
             self._delete(now_ns)
             self._tell_progress(now_ns)
@@ -263,10 +271,8 @@ class Sync:
                 self._keeping.hold(heard)
             case "ticket":
                 self._say(self._uploads.ticket(value, now_ns), now_ns)
-            case "receipt":
-                return self._receipt(heard, event, now_ns)
-            case "assign" | "hold":
-                self._keeping.add(heard, event)
+            case "receipt" | "assign" | "hold":
+                self._early.append((heard, event))
                 return True
             case "policy":
                 self._say(self._policy(heard), now_ns)
@@ -316,20 +322,27 @@ class Sync:
     def _docking(self) -> Object:
         return {"session": self._session, "dock": self._hearing.dock, "beacon": self._beacon}
 
-    def _receipt(self, heard: Heard, event: Arrived, now_ns: int) -> bool:
-        value = heard.statement.value
+    def _take_early(self, now_ns: int) -> None:
+        """Receipts, and in their order what came with them, as soon as it is known what lies on the card."""
         if not self._custody.ready:
-            return False  # what it is for is being read: the dock says it again
+            return
+        early, self._early = self._early, []
+        for heard, event in early:
+            if heard.statement.name == "receipt" and not self._is_owed(heard, now_ns):
+                self._outside.broker.acknowledge(event)
+            else:
+                self._keeping.add(heard, event)
+
+    def _is_owed(self, heard: Heard, now_ns: int) -> bool:
+        """The receipt is for a segment on the card, as its own entry describes it, that has none yet."""
+        value = heard.statement.value
         held = self._custody.get(fields.text_of(value, "rec"), fields.integer_of(value, "seg"))
         seal = Reference(fields.integer_of(value, "seal_seq"), fields.text_of(value, "seal_head"))
         if held is None or (held.seal, held.blob, held.size) != (seal, value["blob"], value["size"]):
             problem = f"segment {value['seg']} of {value['rec']} is not what the journal says, or has left the card"
             self._say(NotTaken("receipt_segment", problem), now_ns)
             return False
-        if held.receipt is not None:
-            return False
-        self._keeping.add(heard, event)
-        return True
+        return held.receipt is None
 
     def _policy(self, heard: Heard) -> NotTaken | None:
         """A newer policy is kept for the next start, if this camera may record under it."""

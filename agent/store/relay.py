@@ -58,6 +58,11 @@ def relayed_policies(disk: Disk) -> list[Relayed]:
     return sorted(found, key=lambda each: -each.version)
 
 
+def newest_version(disk: Disk) -> int:
+    """Version of the newest policy that was kept, 0 for none. Raises DiskError."""
+    return max(_versions(disk), default=0)
+
+
 def forget_before(disk: Disk, version: int) -> None:
     """Delete what is older than the policy in force. Raises DiskError."""
     for older in _versions(disk):

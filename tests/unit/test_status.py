@@ -12,7 +12,7 @@ from agent.catalogue import LANGUAGES, say
 from agent.errors import ConfigError
 from agent.formats.canonical import Value
 from agent.model import NS_PER_S, Activity, Colour, Condition, Light, NoticeState, Unavailable
-from agent.status import STALE_NS, Status, agent_state, as_json, as_object, lines, refused
+from agent.status import STALE_NS, Docking, Status, agent_state, as_json, as_object, lines, refused
 from agent.troubles import CONDITIONS, REFUSALS, AgentState, Level, Process
 
 NOW_NS = 1_000 * NS_PER_S
@@ -24,6 +24,7 @@ def status(
     activity: Activity = Activity.READY,
     unavailable: Unavailable | None = None,
     camera_said: str = "",
+    docking: Docking | None = None,
 ) -> dict[str, object]:
     made = Status(
         activity=activity,
@@ -37,6 +38,7 @@ def status(
         battery_percent=80,
         unavailable=unavailable,
         camera_said=camera_said,
+        docking=docking,
     )
     return as_object(made, NOW_NS)
 
@@ -133,3 +135,13 @@ def test_a_status_of_any_shape_is_said_in_printable_lines(found: dict[str, Value
     for language in LANGUAGES:
         assert all(line.isprintable() for line in lines(shown, NOW_NS, language, process))
     assert json.loads(as_json(shown, NOW_NS, process))["agent"] in set(AgentState)
+
+
+def test_a_docking_is_said_with_what_is_left_to_do() -> None:
+    found = status(Condition.DOCKED, activity=Activity.IDLE, docking=Docking("dock-01", 7, 9, 2, 1234))
+    assert found["docking"] == {"dock": "dock-01", "position": 7, "total": 9, "uploads": 2, "upload_bytes": 1234}
+    said = lines(found, NOW_NS, "fr", Process.ALIVE)
+    assert "Station dock-01 : 7 entrées du journal sur 9" in said
+    assert "2 segments sans reçu, 1234 octets" in said
+    found = status(Condition.DOCKED, activity=Activity.IDLE, docking=Docking("dock-01", 9, 9, 0, 0))
+    assert "Every segment has its receipt" in lines(found, NOW_NS, "en", Process.ALIVE)
