@@ -5,7 +5,8 @@ never replaced. Whatever else happens (cut, other bytes, a full disk) leaves at 
 `clean` removes at the next start. Two uploads of one blob at once do no harm: the first to end has its name.
 
 Write order (P: the power fails here): create temporary P write ... P sync P rename P sync folder P. Nobody is told
-before the end. Assumes that whoever calls holds a ticket for it; one thread for each Upload.
+before the end. Assumes that the archive has made the journal's folders; that whoever
+calls holds a ticket for the blob; one thread for each Upload.
 Source: docs/docking.md, "One docking", 7.
 """
 
@@ -85,7 +86,6 @@ class BlobStore:
         if self.has(blob):
             return Upload(self._disk, blob, "", None)
         folder = blob.path.rpartition("/")[0]
-        self._disk.make_folder(f"{blob.folder}/{SEGMENTS}")
         self._disk.make_folder(folder)
         self._disk.sync_folder(f"{blob.folder}/{SEGMENTS}")
         self._uploads += 1
