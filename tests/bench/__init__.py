@@ -1,0 +1,1 @@
+"""The figures of the design, measured: `make bench`, docs/bench.md."""
