@@ -129,11 +129,12 @@ class Camera:
         return before_ns, boot_ns()
 
     def wait(self, what: str, holds: Callable[[Status], bool]) -> Status:
-        """Until the status is as it must become; fails at the deadline, or if the agent ends."""
+        """Until the status is as it must become; fails at the deadline, and if the agent ends or films the future."""
         status: Status = {}
         ends = time.monotonic() + DEADLINE_S
         while time.monotonic() < ends:
             status = self._status()
+            assert not _at_least(status.get("captured_end_ns"), boot_ns()), f"filmed what is yet to come: {status}"
             if holds(status):
                 return status
             assert self._agent is not None, "the camera is off"

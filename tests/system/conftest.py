@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.support.footage_matrix import FILMS, KINDS, Case, make_case
+from tests.support.footage_matrix import FILMS, KINDS, Case, Film, make_case
 
 AT_ONCE = 2
 
@@ -15,20 +15,28 @@ Matrix = Mapping[str, Future[Case]]
 
 
 @pytest.fixture(scope="session")
-def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
-    """All six, a few at a time; each test waits for its own."""
+def matrix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+    """The shifts that the chosen tests look at, a few at a time; each test waits for its own."""
     folder = tmp_path_factory.mktemp("matrix")
+    chosen = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    wanted = {item.callspec.params.get("case") for item in chosen if hasattr(item, "callspec")}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        films = dict(zip(FILMS, pool.map(lambda film: film.make(folder), FILMS), strict=True))
+        films = [film for film in FILMS if wanted & {name(film, kind) for kind in KINDS}]
+        made = dict(zip(films, pool.map(lambda film: film.make(folder), films), strict=True))
         yield {
-            f"{film.name}-{kind}": pool.submit(make_case, folder / f"{film.name}-{kind}", film, path, kind)
-            for film, path in films.items()
+            name(film, kind): pool.submit(make_case, folder / name(film, kind), film, path, kind)
+            for film, path in made.items()
             for kind in KINDS
+            if name(film, kind) in wanted
         }
 
 
-@pytest.fixture(params=[f"{film.name}-{kind}" for film in FILMS for kind in KINDS])
+def name(film: Film, kind: str) -> str:
+    return f"{film.name}-{kind}"
+
+
+@pytest.fixture(params=[name(film, kind) for film in FILMS for kind in KINDS])
 def case(request: pytest.FixtureRequest, matrix: Matrix) -> Case:
-    name = request.param
-    assert isinstance(name, str)
-    return matrix[name].result()
+    chosen = request.param
+    assert isinstance(chosen, str)
+    return matrix[chosen].result()

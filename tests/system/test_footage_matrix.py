@@ -29,6 +29,7 @@ HOLD_NS = 2 * NS_PER_S
 SLACK_NS = NS_PER_S // 4  # what the agent's loops may take to see what the board says, on a busy machine
 LATE_NS = NS_PER_S  # a machine that cannot keep up at the start shows the film that much later
 PICTURES_PER_S = 25  # the simulated board's
+SOUND_BLOCK_S = 1024 / 48_000  # FFmpeg 7 adds where the first whole block of sound begins to the edit list's length
 PICTURE_NS = NS_PER_S // PICTURES_PER_S
 FILM_PICTURES = FILM_S * PICTURES_PER_S
 
@@ -120,7 +121,8 @@ def test_ffprobe_counts_the_frames_that_the_camera_signed_from_0_on(case: Case) 
     assert int(video["nb_read_frames"]) == int(video["nb_frames"]) == sum(part.frames for part in parts)
     assert float(overall["start_time"]) == float(video["start_time"]) == 0
     lasted_s = (parts[-1].end_ns - parts[0].t0_ns) / NS_PER_S
-    assert float(overall["duration"]) == float(video["duration"]) == pytest.approx(lasted_s, abs=0.001)
+    assert float(video["duration"]) == pytest.approx(lasted_s, abs=0.001)
+    assert 0 <= float(overall["duration"]) - float(video["duration"]) < SOUND_BLOCK_S
     assert (int(video["width"]), int(video["height"])) == (1280, 720)
     assert float(streams["audio"]["duration"]) == pytest.approx(lasted_s, abs=0.13)
 
