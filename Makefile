@@ -6,10 +6,10 @@ OUT ?= demo
 FOOTAGE ?=
 ARGUMENTS ?=
 
-.PHONY: help setup demo test check kills plaintext mutants bench lint vectors
+.PHONY: help setup demo test check kills plaintext mutants dock-install bench lint vectors
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv and install what Témoin needs (apt with or without sudo, pip)
 	@.ci/setup base
@@ -39,6 +39,9 @@ plaintext: setup ## search a card's raw image for what was filmed (root, loop de
 mutants: setup ## seed a bug for each guarantee, and see its tests find it
 	@.ci/setup tests
 	@$(PYTHON) -m tests.mutants
+
+dock-install: ## put a dock on this Debian machine, with broker, units and backup: DOCK=path/to/docks/ID
+	@systemd/dock-install "$(DOCK)"
 
 bench: setup ## every figure of the design against its peer
 	@.ci/setup tests
