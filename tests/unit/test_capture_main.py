@@ -170,7 +170,8 @@ def test_no_agent_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureF
     path, where = make_footage(tmp_path / "film.mp4", frames=3), tmp_path / "socket"
     code, said = run_main(capsys, "--socket", str(where), "--board", str(BOARD), "--footage", str(path))
     assert code == 1
-    assert said == f"capture: {where}: nobody listens there (No such file or directory); start the agent first: temoin run\n"
+    problem = "nobody listens there (No such file or directory)"
+    assert said == f"capture: {where}: {problem}; start the agent first: temoin run\n"
 
 
 def test_a_wrong_board_file_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,7 +193,8 @@ def test_a_wrong_command_line_is_exit_2(capsys: pytest.CaptureFixture[str]) -> N
 def test_it_loads_nothing_of_the_agent_but_errors_configuration_and_formats() -> None:
     program = "import sys, hw.capture.main; print(*sorted(name for name in sys.modules if name.startswith('agent')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    allowed = {f"agent.{name}" for name in ("config", "errors", "formats", "local_socket", "model", "ports")} | {"agent"}
+    names = ("config", "errors", "formats", "local_socket", "model", "ports", "toml_table")
+    allowed = {"agent", *(f"agent.{name}" for name in names)}
     formats = {f"agent.formats.{name}" for name in ("boxes", "mp4", "pipe", "tracks")}
     assert set(done.stdout.split()) <= allowed | formats
     heavy = subprocess.run(
