@@ -199,7 +199,6 @@ class Rig:
             self.journal, self.disk, ring, BUFFER, self._random, settings, lambda: custody.wearer(keeper.stamp())
         )
         self.recorder = Recorder(parts, custody, RESERVE_BYTES, self._told)
-        self.contacts: list[bool] = []
         resume = recovery.resume
         self.supervisor = Supervisor(
             Rules(sound=True, prerecord_sound=False, battery=LEVELS),
@@ -210,7 +209,7 @@ class Rig:
                 want_sound=self.intake.sound,
                 time_source=lambda: keeper.stamp().source,
                 worn=lambda: custody.wearer(keeper.stamp()) is not None,
-                contact=self.contacts.append,
+                contact=self._touched,
                 wipe=ring.wipe,
             ),
             Button(pressed=False, at_ns=self.clock.now_ns),
@@ -413,6 +412,9 @@ class Rig:
     def _hear(self, report: IntakeReport) -> None:
         self.news.append(report)
         self.supervisor.news.post(report, leaving=FOR_REPORTS)
+
+    def _touched(self, on: bool) -> None:
+        """No dock: tests/support/dock_rig.py has one."""
 
     def _told(self, report: Report) -> None:
         self._waiting.append(report)
