@@ -81,6 +81,10 @@ class Archive:
             return known.folder
         return next((each for each in self._folders(dev) if self._identity(each) == (dev, jid)), None)
 
+    def knows(self, dev: str) -> bool:
+        """Whether any journal of this camera is here."""
+        return any(self._identity(folder) is not None for folder in self._folders(dev))
+
     def tail(self, dev: str, jid: str) -> Tail | None:
         """Where the archive ends for this journal, durable; None if it has nothing of it."""
         return self._journal(dev, jid).tail

@@ -71,9 +71,10 @@ class Rules:
 
 @dataclass(slots=True)
 class _Session:
-    """One camera that is docked. Times are of the boot clock."""
+    """One camera that is docked, and the oldest entry that it still has. Times are of the boot clock."""
 
     to: Addressee
+    low: int
     tickets: dict[tuple[str, int], int] = field(default_factory=dict)
     failures: Counter[tuple[str, int]] = field(default_factory=Counter)
     receipts: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -124,6 +125,7 @@ class Station:
             if known.to.jid != status.jid:
                 self._troubles.refuse(status.dev, "jid_changed", now.mono_ns, {"jid": status.jid})
                 return []
+            known.low = status.low
             return [self._voice.beacon(known.to, status, now), *self._advance(known, now)]
         if status.session in self._past.get(status.dev, []):
             return []  # late, or replayed
@@ -197,12 +199,12 @@ class Station:
 
     def _begin(self, status: Status, now: Moment) -> list[Message]:
         self._end(status.dev)
-        session = _Session(Addressee(status.dev, status.jid, status.session))
+        session = _Session(Addressee(status.dev, status.jid, status.session), status.low)
         try:
             tail = self._archive.tail(status.dev, status.jid)
             if tail is not None:
                 self._catalogue.catch_up(self._archive, tail)
-            elif any(dev == status.dev for dev, _, _ in self._catalogue.journals()):
+            elif self._archive.knows(status.dev):
                 self._troubles.alert(
                     status.dev, "another_journal", now.mono_ns, {"jid": status.jid}, "compare_with_enrolment"
                 )
@@ -241,7 +243,8 @@ class Station:
             return []
         end = NOTHING_SEQ if tail is None else tail.seq
         new = [entry for entry in entries if entry.head.seq > end]
-        begins = tail is None and new[0].head.kind in ("genesis", "checkpoint")
+        # Only where the camera's own journal begins: a batch that overtook the first may begin with a checkpoint too.
+        begins = tail is None and new[0].head.seq == session.low
         if new and (begins or (tail is not None and new[0].head.seq == end + 1)):
             tail = self._archive_new(dev, jid, new, tail)
         # What has the lower number goes first: the camera refuses one that does not rise.
@@ -293,7 +296,8 @@ class Station:
     def _advance(self, session: _Session, now: Moment) -> list[Message]:
         """Receipts, tickets and orders that this camera may have now."""
         try:
-            return [*self._receipts(session, now), *self._tickets(session, now), *self._orders(session, now)]
+            # Tickets first: what has its file already, of a run that was killed, has its receipt at once then.
+            return [*self._tickets(session, now), *self._receipts(session, now), *self._orders(session, now)]
         except DiskError as error:
             self._troubles.failed(session.to.dev, "archive", now.mono_ns, error)
             return []

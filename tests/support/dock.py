@@ -141,7 +141,9 @@ class Bench:
 
     # --- what a camera does -------------------------------------------------------------------------------------------
 
-    def ask(self, made: Builder, session: str = SESSION, nonce: str = "0" * 32, **changes: str) -> list[Statement]:
+    def ask(
+        self, made: Builder, session: str = SESSION, nonce: str = "0" * 32, low: int = 0, **changes: str
+    ) -> list[Statement]:
         """A camera's status, and what the station says to it."""
         newest = all_entries(made)[-1]
         value = {"dev": made.dev, "jid": made.jid, "session": session, "nonce": nonce, **changes}
@@ -153,7 +155,7 @@ class Bench:
             state=StatusState(changes.get("state", "docked")),
             seq=newest.head.seq,
             head=newest.digest.hex(),
-            low=0,
+            low=low,
         )
         return self.hear(self.station.on_status(status, self.now()))
 
