@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agent.errors import TemoinError
-from tests.bench import evidence_path, verify
+from tests.bench import evidence_path, press, verify
 from tests.bench.place import Place, measure_fsync, refuse_memory
 from tests.bench.table import Row, render
 
 ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {
     "evidence_path": evidence_path.rows,
     "verify": verify.rows,
+    "press": press.rows,
 }
 
 
