@@ -208,6 +208,7 @@ def test_outside_the_demo_every_secret_is_under_the_passphrase_of_its_holder(ear
         opened.append(identity.recipient().text)
         assert text.splitlines()[1] == f"# public key: {opened[-1]}"
     assert parse_line(earnest.read("policy/policy.line")).value["recipients"] == opened
+    assert parse_line(earnest.read("policy/policy.line")).value["purge_days"] == 7
     load_private_key(earnest.folder / "cameras" / "cam-01" / "camera.key", None)  # nobody types one into a camera
     everything = b"".join(path.read_bytes() for path in earnest.folder.rglob("*") if path.is_file())
     assert b"AGE-SECRET-KEY" not in everything
@@ -226,6 +227,7 @@ def test_the_policy_is_what_was_asked_for(kind: RecipientKind, profile: str) -> 
         files[f"{folder}/policy.line"].data, files[f"{folder}/policy.pem"].data, root, "cam-02", AGENCY, 1, "policy"
     )
     assert (policy.profile, policy.retention_days) == (profile, {"fr-2022": 30, "fr-2016": 180}[profile])
+    assert policy.purge_days == 0
     assert (policy.version, policy.cameras, policy.prerecord_ms) == (1, ("cam-01", "cam-02"), 12_000)
     assert [recipient.kind for recipient in parse_recipients(policy.recipients)] == [kind, kind]
     assert policy.not_before_ms == NOW_MS - 86_400_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 from pathlib import Path
 
@@ -147,6 +148,43 @@ def test_lines_of_nobody_leave_an_entry_and_nothing_else(bench: Bench, camera: B
     assert causes(bench) == ["lines"]
     assert bench.station.counts["refused"] == 2
     assert position(bench.send(camera, entries[3:4])[0])[0] == 3
+
+
+def test_other_bytes_under_an_old_number_are_a_fork_only_if_the_camera_signed_them(
+    bench: Bench, camera: Builder, agency: TestAgency, tmp_path: Path
+) -> None:
+    bench.ask(camera)
+    bench.send(camera, all_entries(camera))
+    rival = all_entries(branch(camera, agency, tmp_path, 2))[3:]
+    assert bench.send(camera, [rival[0].with_signature(b"0" * 70)]) == []
+    assert causes(bench) == ["lines"]
+    assert not bench.archive.is_forked("cam-01")
+    assert bench.send(camera, rival[:1]) == []
+    assert causes(bench) == ["lines", "fork"]
+
+
+@pytest.mark.parametrize("operation", ["write", "sync"])
+def test_after_a_failed_write_the_same_lines_go_into_a_new_file(
+    bench: Bench, camera: Builder, operation: str, agency: TestAgency
+) -> None:
+    """The process goes on: what it wrote into the old file counts for nothing, though some of it may be there."""
+    bench.ask(camera)
+    entries = all_entries(camera)
+    bench.send(camera, entries[:4])
+    bench.disk.fail(operation, "*.log", errno.EIO, kept_bytes=len(entries[4].line) + 10)
+    assert bench.send(camera, entries[4:]) == []
+    assert position(bench.send(camera, entries[4:])[0])[0] == entries[-1].head.seq
+    assert causes(bench) == ["archive"]
+    files = sorted((bench.root / "archive" / "cam-01" / "journal").iterdir())
+    assert [path.name for path in files] == ["00000000.log", "00000004.log"]
+    assert files[0].read_bytes().count(b"\n") == 5
+    assert {each.code for each in verify(files[0].parent.parent, agency.root_pem).reasons} == {
+        "bracket",
+        "blob-missing",
+    }
+    bench.power_cut()
+    bench.start()
+    assert position(bench.ask(camera, "2" * 32)[1])[0] == entries[-1].head.seq
 
 
 def test_a_new_file_at_each_checkpoint(bench: Bench, agency: TestAgency, tmp_path: Path) -> None:
@@ -308,6 +346,16 @@ def test_a_receipt_is_said_until_the_camera_journals_it(bench: Bench, camera: Bu
     camera.said("receipt", session="3" * 32, store="dock-01", version="1", **own)
     bench.send(camera, all_entries(camera))
     assert "receipt" not in names(bench.ask(camera, "4" * 32)) + names(bench.tick(100))
+
+
+def test_a_blob_that_is_here_is_compared_for_its_own_camera_only(bench: Bench, camera: Builder) -> None:
+    bench.ask(camera)
+    said = bench.send(camera, all_entries(camera))
+    bench.upload(camera, said[1])
+    rec, size = str(key(said[1])[0]), len(blob_of(camera, str(key(said[1])[0]), 0))
+    with pytest.raises(RefusedError, match="is not this camera's to send"):
+        bench.station.open_upload("cam-02", rec, 0, size, bench.now())
+    bench.station.open_upload("cam-01", rec, 0, size, bench.now()).abort()
 
 
 def test_an_upload_again_has_its_receipt_again(bench: Bench, camera: Builder) -> None:
