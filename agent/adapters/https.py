@@ -1,8 +1,8 @@
 """ports.Uploader: `PUT` of whole files over HTTPS (TLS 1.3, certificates on both sides), straight from the card.
 
 Guarantees: nothing is sent to a peer that was not accepted; each upload ends with one event, at once when it is
-stopped, by itself when nothing moves for PROGRESS_S or no answer comes within ANSWER_S; memory is one block an upload; no
-redirect is followed and no proxy asked. Assumes: names resolve within a few seconds. Sources: RFC 9110, RFC 9112.
+stopped, by itself when nothing moves for PROGRESS_S or no answer comes within ANSWER_S; memory is one block an upload;
+no redirect is followed and no proxy asked. Assumes: names resolve within a few seconds. Sources: RFC 9110, RFC 9112.
 """
 
 from __future__ import annotations
