@@ -144,6 +144,11 @@ def test_the_recording_is_pre_record_and_pressed_interval_to_the_gop(case: Case)
         assert abs(after.t0_ns - before.end_ns) <= PICTURE_NS
 
 
+def test_the_times_that_the_camera_signs_are_those_of_the_clock(case: Case) -> None:
+    """A fragment is heard of soon after it ends, and never before: its time is neither late nor early by a GOP."""
+    assert 0 <= case.worked.least_lag_ns < NS_PER_S * 3 // 4
+
+
 def test_the_clip_shows_the_pictures_of_those_moments(case: Case) -> None:
     """The burnt-in numbers: one run without a hole, that begins when the journal says that it does."""
     numbers, parts, table = (
