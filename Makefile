@@ -15,6 +15,7 @@ setup: ## make .venv and install what Témoin needs (apt with or without sudo, p
 	@.ci/setup base
 
 demo: setup ## play a shift on a simulated board: FOOTAGE=<file> OUT=<folder>
+	@.ci/setup dock
 	@$(PYTHON) -m hw.sim.demo --out "$(OUT)" $(if $(FOOTAGE),--footage "$(FOOTAGE)",)
 
 test: setup ## the fast suite, under 3 minutes

@@ -12,6 +12,7 @@ from pathlib import Path
 from agent.terminal import run
 from hw.sim.demo.footage import street
 from hw.sim.demo.shift import Shift, Status, command, frames_of, start_of
+from hw.sim.demo.station import DOCK, Station, free_port
 from hw.sim.demo.timeline import DemoError, Teller
 
 CAMERA = "cam-01"
@@ -33,15 +34,18 @@ def _play(out: Path, footage: Path | None) -> int:
     agency, camera = out / "agency", out / "camera"
     teller = Teller(camera / "run")
     teller.chapter(f"The technician makes an agency and enrols {CAMERA} (film: {film.name})")
-    _enrol(agency, film)
+    broker_port, intake_port = free_port(), free_port()
+    _enrol(agency, film, f"127.0.0.1:{broker_port}", f"127.0.0.1:{intake_port}")
     shutil.copytree(agency / "cameras" / CAMERA, camera)
-    shift = Shift(camera, teller)
+    shift, station = Shift(camera, teller), Station(out, broker_port)
     try:
         recordings = _work(shift, teller)
+        _dock(shift, station, teller, agency, len(recordings))
     finally:
         shift.end()
+        station.end()
     teller.follow()
-    _check(out, teller, recordings)
+    _check(out, teller, recordings, station.archive / CAMERA)
     return 0
 
 
@@ -49,15 +53,16 @@ def _clear(out: Path) -> None:
     """Only what an earlier demo made is removed."""
     if out.exists() and any(out.iterdir()) and not (out / "agency" / "ca").is_dir():
         raise DemoError(str(out), "is not a folder of an earlier demo", "give a new folder: make demo OUT=<folder>")
-    for part in ("agency", "camera", "bundle", "salvage"):
+    for part in ("agency", "camera", "bundle", "salvage", "station", "dock"):
         shutil.rmtree(out / part, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _enrol(agency: Path, film: Path) -> None:
+def _enrol(agency: Path, film: Path, broker: str, intake: str) -> None:
     identity = ["--agency", "ville-demo", "--name", "Police municipale", "--camera", CAMERA]
     setting: list[str | Path] = ["--board", "sim", "--prerecord-s", str(PRERECORD_S), "--footage", film]
-    command("temoin-fleet", "init", agency, *identity, *setting, "--demo")
+    network = ["--dock", DOCK, "--broker", broker, "--intake-host", intake]
+    command("temoin-fleet", "init", agency, *identity, *setting, *network, "--demo")
 
 
 def _work(shift: Shift, teller: Teller) -> list[str]:
@@ -118,18 +123,46 @@ def _cut_recording(shift: Shift, teller: Teller) -> str:
     if "interrupted" not in _texts(status.get("conditions")):
         raise DemoError("demo", "the camera does not say that its recording was interrupted")
     teller.say("demo", "the camera says: the recording was interrupted")
-    shift.pause(1)
-    shift.end()
     return rec
 
 
-def _check(out: Path, teller: Teller, recordings: list[str]) -> None:
-    agency, data, bundle = out / "agency", out / "camera" / "data", out / "bundle"
+def _dock(shift: Shift, station: Station, teller: Teller, agency: Path, recordings: int) -> None:
+    """Hand over what was filmed: interrupted once, complete at the second docking, and then gone from the card."""
+    teller.chapter("The shift is over: the camera goes on its dock, is taken off too early, and comes back")
+    station.start(agency / "docks" / DOCK)
+    shift.do("officer", "puts the camera on the dock", "dock")
+    shift.wait("the journal at the dock", lambda _: any(station.archive.glob("*/journal/*.log")))
+    shift.do("officer", "takes it off in the middle", "undock")
+    shift.wait("undocked", lambda status: status.get("docking") is None)
+    teller.say("dock", f"has the journal so far, and {station.blobs()} of {len(shift.segments())} segments")
+    shift.pause(1)
+    shift.do("officer", "puts it back", "dock")
+    shift.wait("every segment received and purged", lambda _: not shift.segments(), 40)
+    teller.say("dock", f"has every segment of {recordings} recordings, and signed a receipt for each")
+    teller.say("camera", "has purged them, each by its receipt")
+    shift.wait("the last word of the journal", lambda status: _docking(status, "uploads") == 0)
+    shift.do("officer", "takes the camera", "undock")
+    shift.wait("undocked", lambda status: status.get("docking") is None)
+    shift.end()
+
+
+def _docking(status: Status, field: str) -> int:
+    docking = status.get("docking")
+    return int(docking[field]) if isinstance(docking, dict) else -1
+
+
+def _check(out: Path, teller: Teller, recordings: list[str], archive: Path) -> None:
+    agency, bundle = out / "agency", out / "bundle"
     root = agency / "ca" / "agency.pem"
-    teller.chapter("Somebody checks the camera's card, without any key")
+    teller.chapter("Somebody checks the camera's card and the dock's archive, without any key")
+    card = json.loads(
+        command("temoin", "verify", out / "camera" / "data", "--trust", root, "--allow-simulated", "--json")
+    )
+    _tell_verdict(teller, "card", card)
+    data = archive
     report = json.loads(command("temoin", "verify", data, "--trust", root, "--allow-simulated", "--json"))
     _expect_report(report, recordings)
-    teller.say("verify", f"{report['verdict']}: " + "; ".join(str(reason["problem"]) for reason in report["reasons"]))
+    _tell_verdict(teller, "archive", report)
     teller.chapter("The reader exports the first recording; the court checks it with stock tools")
     identity = agency / "reader" / "agency.age-identity"
     keys: list[str | Path] = ["--identity", identity, "--signer", agency / "reader"]
@@ -139,7 +172,7 @@ def _check(out: Path, teller: Teller, recordings: list[str]) -> None:
     _play_clip(bundle, teller)
     _salvage(out, data, recordings[2], identity, teller)
     teller.chapter("Done. What there is to look at:")
-    for said, path in (("clip", bundle / "clip.mp4"), ("bundle", bundle), ("card", data)):
+    for said, path in (("clip", bundle / "clip.mp4"), ("bundle", bundle), ("archive", data)):
         sys.stdout.write(f"  {said:<8} {path}\n")
 
 
@@ -150,6 +183,12 @@ def _expect_report(report: dict[str, object], recordings: list[str]) -> None:
     expected = dict(zip(recordings, ("hold", "hold", "interrupted"), strict=True))
     if found != expected:
         raise DemoError("temoin verify", f"lists {found}, not {expected}")
+
+
+def _tell_verdict(teller: Teller, of: str, report: dict[str, object]) -> None:
+    reasons = report["reasons"]
+    assert isinstance(reasons, list)
+    teller.say("verify", f"{of}: {report['verdict']}: " + "; ".join(str(reason["problem"]) for reason in reasons))
 
 
 def _stock_check(agency: Path, bundle: Path, teller: Teller) -> None:

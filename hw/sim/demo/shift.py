@@ -82,6 +82,10 @@ class Shift:
             agent.kill()
             agent.wait()
 
+    def segments(self) -> list[Path]:
+        """The segment files on the camera's card."""
+        return sorted((self._config.parent / "data" / "segments").glob("*/*.age"))
+
     def pause(self, seconds: float) -> None:
         """Time passes; the timeline goes on."""
         self._watch(lambda _: False, seconds, None)
