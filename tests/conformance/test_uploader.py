@@ -105,6 +105,15 @@ def test_a_peer_that_is_not_accepted_is_told_nothing(agency: TestAgency, server:
     assert not server.reached.is_set()
 
 
+@pytest.mark.parametrize("year", [1990, 2090])
+def test_dates_are_not_looked_at_because_a_camera_may_have_no_clock(year: int, card: RealDisk, tmp_path: Path) -> None:
+    agency = make_agency(tmp_path, now_ms=(year - 1970) * 365 * 86_400_000)
+    posts = Posts()
+    with IntakeServer(dock_files(agency)) as server:
+        uploader(agency, card, posts).start(upload(server.url("/201")))
+        assert posts.next() == Uploaded(1, 201)
+
+
 def test_a_camera_is_no_server_and_another_agency_is_none(agency: TestAgency, card: RealDisk, tmp_path: Path) -> None:
     other = make_agency(tmp_path, agency="pm-other", seed="other")
     folder = other.dock_folder()

@@ -149,6 +149,17 @@ def test_a_will_on_another_cameras_topic_is_never_published(stage: Stage, dock: 
     hostile.drop()
 
 
+def test_messages_without_flow_control_are_dropped(stage: Stage, dock: Posts) -> None:
+    """For QoS 0 no Receive Maximum holds: a flood of it would fill the dock's memory."""
+    hostile = Hostile(stage)
+    for _ in range(100):
+        hostile.client.publish("temoin/1/cam-02/journal", b"flood", 0)
+    hostile.client.publish("temoin/1/cam-02/journal", b"after", 1)
+    while (arrived := dock.wait_for(Arrived)).payload != b"after":
+        assert arrived.payload != b"flood"
+    hostile.drop()
+
+
 def test_a_client_id_does_not_throw_another_camera_out(stage: Stage) -> None:
     posts = Posts()
     camera = stage.camera(posts)
