@@ -8,6 +8,7 @@ catalogue the archive is read and one is made. Reads and writes files; called in
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,12 +94,18 @@ def load_papers(config: DockConfig, now_ms: int) -> Papers:
     return Papers(root, FileSigner(config.key, chain), policy, policy_chain)
 
 
-def open_station(config: DockConfig, papers: Papers, clock: StationClock, random: Random) -> Opened:
+def open_station(
+    config: DockConfig,
+    papers: Papers,
+    clock: StationClock,
+    random: Random,
+    make_disk: Callable[[Path], StationDisk] = StationDisk,
+) -> Opened:
     """Open archive, catalogue and journal. Raises StoreError, DiskError, ConfigError."""
     for folder in (config.data, config.archive):
         if not folder.is_dir():
             raise ConfigError(str(folder), "is no folder", "make it, or correct [folders] in dock.toml")
-    disk, data = StationDisk(config.archive), StationDisk(config.data)
+    disk, data = make_disk(config.archive), make_disk(config.data)
     disk.lock()
     data.lock()
     archive, blobs = Archive(disk), BlobStore(disk)

@@ -69,7 +69,7 @@ class DockProcess:
 
     async def run(self) -> None:
         """Raises TemoinError: what does not let it start, or what ended it."""
-        opened = await self._in_thread(lambda: open_station(self._config, self._papers, self._clock, self._random))
+        opened = await self._in_thread(self._open)
         try:
             await self._serve(opened)
         finally:
@@ -80,6 +80,9 @@ class DockProcess:
     def end(self) -> None:
         """End in order."""
         self._ending.set()
+
+    def _open(self) -> Opened:
+        return open_station(self._config, self._papers, self._clock, self._random)
 
     async def _serve(self, opened: Opened) -> None:
         config, station = self._config, opened.station
