@@ -67,6 +67,10 @@ class Disk(Protocol):
 
     def unlink(self, path: str) -> None: ...
 
+    def sync_file(self, path: str) -> None:
+        """Make the content of an existing file durable, whoever wrote it: an earlier process may not have."""
+        ...
+
     def sync_folder(self, path: str) -> None:
         """Make the names in the folder durable."""
         ...

@@ -107,6 +107,10 @@ class RealDisk:
         with _in_words(path), self._parent(path) as (folder, name):
             os.unlink(name, dir_fd=folder)
 
+    def sync_file(self, path: str) -> None:
+        with _in_words(path), self._opened(path) as descriptor:
+            os.fsync(descriptor)
+
     def sync_folder(self, path: str) -> None:
         with _in_words(path), self._folder(_parts(path, root_too=True)) as folder:
             os.fsync(folder)

@@ -9,6 +9,7 @@ docs/write-orders.md has the tables.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -60,6 +61,8 @@ def recover(journal: Journal, disk: Disk) -> RecoveryReport:
     for recording in found.open:
         if recording.open is not None:
             assert found.last is not None
+            with contextlib.suppress(DiskError):  # missing or unreadable: the comparison says so
+                disk.sync_file(segment_path(recording.rec, recording.open.seg))
             _append_recovered(journal, disk, recording, found.last.fragments)
         if not found.same_boot:
             _append_interrupted(journal, recording)

@@ -109,6 +109,9 @@ class Journal:
         if found is None:
             journal = cls._genesis(writing, dev, software, model, enrolment)
         else:
+            # An agent that was killed may have left lines that only this computer's memory has: they are built upon.
+            disk.sync_file(file_path(found.first_seq))
+            disk.sync_folder(FOLDER)
             journal = cls._again(writing, found, dev)
         before = journal.state if found is None else found.state
         journal.append(

@@ -209,6 +209,18 @@ class SimDisk:
             real.unlink()
             self._changed(path, _Unlinked(real.name, shadow, self._contents.pop(path, None)))
 
+    def sync_file(self, path: str) -> None:
+        with self._operation("sync", path) as real:
+            self._check_plain(path, real)
+            descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._flush(descriptor)
+            finally:
+                os.close(descriptor)
+            content = self._contents.get(path)
+            if content is not None:
+                content.durable_bytes = content.written_bytes
+
     def sync_folder(self, path: str) -> None:
         with self._operation("sync_folder", path, root_too=True) as real:
             self._check_folder(path, real)

@@ -83,6 +83,13 @@ class TestContract:
         assert disk.size("a") == 0
         assert disk.read("a") == b""
 
+    def test_an_existing_file_is_made_durable_by_its_name(self, disk: Disk) -> None:
+        write(disk, "a", b"x")
+        disk.sync_file("a")
+        for path in ("missing", "missing/a", "../a"):
+            with pytest.raises(DiskError):
+                disk.sync_file(path)
+
     def test_folders(self, disk: Disk) -> None:
         disk.make_folder("b")
         disk.make_folder("b")
@@ -421,3 +428,16 @@ class TestFaults:
         write(disk, "a", b"x")
         disk.sync_folder("")
         assert seen == [("create", "a"), ("write", "a"), ("sync", "a"), ("sync_folder", "")]
+
+
+def test_a_file_synced_by_its_name_outlives_the_power(root: Path) -> None:
+    disk = _sim(root)
+    for name in ("kept", "lost"):
+        file = disk.create(name)
+        file.write(b"x")
+        file.close()
+    disk.sync_folder("")
+    disk.sync_file("kept")
+    disk.power_cut(lambda most: 0)
+    assert (root / "kept").read_bytes() == b"x"
+    assert (root / "lost").read_bytes() == b""

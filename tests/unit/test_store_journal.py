@@ -173,6 +173,32 @@ def test_a_torn_line_is_named_once_and_never_read(bench: Bench) -> None:
     read_card(bench.root, SIGNER)
 
 
+class KilledError(Exception):
+    """The agent's process is ended there; the kernel stays up."""
+
+
+def test_what_a_killed_agent_wrote_is_durable_before_it_is_built_upon(bench: Bench) -> None:
+    """Its lines are whole for the next start, and only in the kernel's memory: a power cut would tear the chain."""
+    killed = False
+
+    def kill_before_sync(operation: str, path: str) -> None:
+        if killed and operation == "sync":
+            raise KilledError
+
+    bench.disk = SimDisk(bench.root, observe=kill_before_sync, flush=lambda descriptor: None)
+    journal = bench.run()
+    journal.append("alert", ALERT)
+    killed = True
+    with pytest.raises(KilledError):
+        journal.commit()
+    killed = False
+    bench.run()
+    bench.cut()
+    assert bench.kinds(0)[-1] == "alert"
+    bench.run()
+    read_card(bench.root, SIGNER)
+
+
 def test_a_leftover_is_named_and_replaced(bench: Bench) -> None:
     bench.run()
     (bench.root / "journal" / "next.tmp").write_bytes(b"half")
