@@ -17,9 +17,11 @@ _BLOCK_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`folder` is empty of others; `quick` asks for the short run, `long` for the rows of ten minutes too."""
+    """`folder` is for this run; what is dear to make stays in `kept`. `quick` asks for the short run, `long` for the
+    rows of ten minutes too."""
 
     folder: Path
+    kept: Path
     quick: bool
     long: bool
     fsync_p50_ms: float

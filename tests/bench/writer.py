@@ -143,11 +143,13 @@ class Writer:
                 drained_ns = at_ns
         return Pressed((first_ns - press_ns) / NS_PER_MS, (drained_ns - press_ns) / NS_PER_MS)
 
-    def stop(self, until_ns: int) -> None:
-        """End the recording with the fragment that holds that moment, and wait for it."""
+    def stop(self, until_ns: int) -> list[tuple[int, Report]]:
+        """End the recording with the fragment that holds that moment; all reports up to its end, with their times."""
         self.orders.post(Stop(StopCause.HOLD, self.clock.boot_ns(), until_ns))
-        while not isinstance(self.next()[1], Stopped):
-            pass
+        found = [self.next()]
+        while not isinstance(found[-1][1], Stopped):
+            found.append(self.next())
+        return found
 
     def next(self) -> tuple[int, Report]:
         """The writer's next report, with its time."""
