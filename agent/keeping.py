@@ -63,21 +63,24 @@ class Keeping:
         self._held[heard.statement.name] = heard
 
     def release(self) -> None:
-        """What is held back goes to the journal now."""
-        held, self._held = self._held, {}
-        for heard in sorted(held.values(), key=lambda each: each.dseq):
-            said = heard.statement
-            if said.name == "ack":
-                seq = fields.integer_of(said.value, "seq")
-                if seq <= self._acknowledged:
-                    continue  # says nothing new, or less than an archive said before
-                self._acknowledged = seq
-            self._waiting.append(Entry(said.name, {"statement": said.embedded}, heard))
+        """The docking ends: what is held back goes to the journal."""
+        for name in sorted(self._held, key=lambda name: self._held[name].dseq):
+            self._release(name)
+
+    def _release(self, name: str) -> None:
+        heard = self._held.pop(name)
+        said = heard.statement
+        if name == "ack":
+            seq = fields.integer_of(said.value, "seq")
+            if seq <= self._acknowledged:
+                return  # says nothing new, or less than an archive said before
+            self._acknowledged = seq
+        self._waiting.append(Entry(name, {"statement": said.embedded}, heard))
 
     def step(self, now_ns: int) -> None:
         """Give the writer what waits."""
         if self._ack_is_due(now_ns):
-            self.release()
+            self._release("ack")
         if self._under_way is not None or not self._waiting:
             return
         entries = self._waiting[:MAX_ENTRIES]

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from agent.evidence import verdict
+from agent.evidence.verify import verify
 from agent.formats import fields
 from agent.formats.fields import integer_of, text_of
 from agent.formats.statement import parse_embedded
@@ -81,8 +83,7 @@ class DockRig(Rig):
         self.sync = None
         self.on_contact = False
         if hasattr(self, "dock"):
-            self.dock.cut()
-            self.dock.post = lambda event: None
+            self.dock.camera_gone()
 
     def _touched(self, on: bool) -> None:
         if not on and self.sync is not None:
@@ -144,6 +145,9 @@ class DockRig(Rig):
         return found
 
     # What came of it.
+
+    def verify(self) -> verdict.Report:
+        return verify(self.root, self.agency.root_pem, now_ms=self.utc_ms())
 
     def synced(self) -> bool:
         """The archive ends where the journal ends, but for acks that no dock answers."""

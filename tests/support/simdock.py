@@ -121,6 +121,12 @@ class SimDock:
             self._receive(last)
         self.cut()
 
+    def camera_gone(self) -> None:
+        """The camera's process has ended, and its uploads with it."""
+        self._uploading.clear()
+        self.cut()
+        self.post = lambda event: None
+
     def cut(self) -> None:
         """The connection is lost."""
         connection, self._connection = self._connection, None
@@ -145,7 +151,11 @@ class SimDock:
     def _store(self, upload: Upload) -> None:
         if upload.number not in self._uploading or self.dead:
             return
-        data = (self.card / upload.path).read_bytes()
+        try:
+            data = (self.card / upload.path).read_bytes()
+        except FileNotFoundError:  # its receipt came meanwhile, of an upload whose answer was lost
+            self._end(upload, UploadFailed(upload.number, "no such file"))
+            return
         assert len(data) == upload.size
         kept = self.blobs.setdefault(upload.path, data)
         answered = not self._goes_wrong(6)  # stored, but the answer is lost
@@ -185,7 +195,7 @@ class SimDock:
             self.say(kind, **body)
         for key in self._sealed:
             if segment_path(*key) in self.blobs and key not in self._receipted:
-                self.receipt(*key)
+                self.receipt(key)
         self._go_on()
 
     def beacon(self, nonce: str, head: str, **changes: Value) -> Statement:
@@ -232,7 +242,7 @@ class SimDock:
             return
         for key in [key for key in self._tickets if segment_path(*key) in self.blobs]:
             del self._tickets[key]
-            self.receipt(*key)
+            self.receipt(key)
         now_ns = self.now_ns()
         self._tickets = {key: until for key, until in self._tickets.items() if until > now_ns}
         for key in self._sealed:
@@ -240,25 +250,25 @@ class SimDock:
                 break
             if segment_path(*key) not in self.blobs and key not in self._tickets:
                 self._tickets[key] = now_ns + TICKET_S * NS_PER_S
-                self.ticket(*key)
+                self.ticket(key)
 
-    def ticket(self, rec: str, seg: int, **changes: Value) -> Statement:
+    def ticket(self, key: tuple[str, int], **changes: Value) -> Statement:
         host = self.agency.policy.intake_hosts[0]
         own: dict[str, Value] = {
-            **self._blob(rec, seg),
+            **self._blob(*key),
             "method": "PUT",
-            "url": f"https://{host}/blob/{rec}/{seg}",
+            "url": f"https://{host}/blob/{key[0]}/{key[1]}",
             "headers": [],
             "ttl_s": TICKET_S,
         }
         return self.say("ticket", **{**own, **changes})
 
-    def receipt(self, rec: str, seg: int, **changes: Value) -> Statement:
-        entry = self._sealed[rec, seg]
-        data = self.blobs.get(segment_path(rec, seg), b"")
-        assert changes or hashlib.sha256(data).hexdigest() == self._blob(rec, seg)["blob"], "not the blob of its entry"
+    def receipt(self, key: tuple[str, int], **changes: Value) -> Statement:
+        entry = self._sealed[key]
+        data = self.blobs.get(segment_path(*key), b"")
+        assert changes or hashlib.sha256(data).hexdigest() == self._blob(*key)["blob"], "not the blob of its entry"
         own: dict[str, Value] = {
-            **self._blob(rec, seg),
+            **self._blob(*key),
             "seal_seq": entry.head.seq,
             "seal_head": entry.digest.hex(),
             "store": "folder",
