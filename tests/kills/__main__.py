@@ -45,7 +45,10 @@ def main() -> int:
     _print_table(ends)
     pictures = sum(each.pictures for each in rounds)
     missed = sum(each.missed for each in rounds)
+    unjudged = sum(each.unjudged for each in rounds)
     print(f"{pictures} pictures compared; {missed} traps did not come; {time.monotonic() - began:.0f} s")
+    if unjudged:
+        print(f"{unjudged} times until the footage went on were not judged: this computer was busy with something else")
     failed = parsed.rounds - len(rounds)
     if failed:
         print(f"FAILED: {failed} of {parsed.rounds} rounds; their cameras are in {out}")

@@ -47,13 +47,11 @@ def after_death(camera: Camera, agency: Agency, death: Death) -> tuple[Card, Los
     _check_red(card, camera.seen_red())
     _check_status(card, camera.status())
     _check_report(camera, agency, BEFORE_START)
+    _check_runs(card, death.told)
     taken = _being_recorded(card, death)
     if taken is None:
         return card, None
-    earlier_ns = max((each.pieces[-1].end_ns for each in card.recordings if each is not taken), default=0)
-    captured = _captured(death.told)
-    _check_run(taken, captured, earlier_ns)
-    lost_ns = _lost(taken.pieces[-1].end_ns, captured, death.at_ns)
+    lost_ns = _lost(taken.pieces[-1].end_ns, _captured(death.told)[-1], death.at_ns)
     if not _caught_up(taken.rec, death):
         return card, Loss(None, in_drain=True)
     if lost_ns > MAX_LOST_NS:
@@ -65,6 +63,7 @@ def in_the_end(camera: Camera, agency: Agency, told: Sequence[Told], scratch: Pa
     """The card of a camera that was switched off in order; returns it and the number of pictures compared."""
     card = read_card(camera.data)
     _check_told(card, told)
+    _check_runs(card, told)
     report = _check_report(camera, agency, IN_THE_END)
     recovered = any(taken.recovered for taken in card.recordings)
     if recovered != ("recovered" in {reason.code for reason in report.reasons}):
@@ -146,27 +145,35 @@ def _lost(durable_ns: int, captured: Sequence[tuple[int, int]], at_ns: int) -> i
     return at_ns - next((t0_ns for t0_ns, end_ns in captured if end_ns > durable_ns), durable_ns)
 
 
-def _captured(told: Sequence[Told]) -> list[tuple[int, int]]:
-    """(t0_ns, end_ns) of all that this run of the agent took from capture."""
-    found: list[tuple[int, int]] = []
-    for line in _this_run(told):
+def _captured(told: Sequence[Told]) -> list[list[tuple[int, int]]]:
+    """(t0_ns, end_ns) of all that was taken from capture, in one list for each run of the agent."""
+    runs: list[list[tuple[int, int]]] = []
+    for line in told:
         each = line.get("captured")
-        if isinstance(each, list):
-            found.append((int(each[0]), int(each[1])))
-    return found
+        if "started" in line:
+            runs.append([])
+        elif isinstance(each, list):
+            runs[-1].append((int(each[0]), int(each[1])))
+    return runs
 
 
-def _check_run(taken: Taken, captured: Sequence[tuple[int, int]], earlier_ns: int) -> None:
-    """What this run recorded is a gapless run of what it captured, from the oldest that belongs to the recording.
+def _check_runs(card: Card, told: Sequence[Told]) -> None:
+    """What each run of the agent recorded is a gapless run of what it captured.
 
-    `earlier_ns`: where the recording before it ends.
+    It begins with the oldest fragment that belongs to the recording, or, where a recording goes on, with the first.
     """
-    here = [(piece.t0_ns, piece.end_ns) for piece in taken.pieces if piece.t0_ns >= captured[0][0]]
-    reach_ns = taken.press_ns - PRERECORD_MS * NS_PER_MS
-    resumed = len(here) < len(taken.pieces)
-    ours = [each for each in captured if resumed or (each[1] > reach_ns and each[0] >= earlier_ns)]
-    if here != ours[: len(here)]:
-        raise KillsError(f"{taken.rec}: is not a gapless run from the oldest fragment: {here} of {ours}")
+    captured = _captured(told)
+    earlier_ns = 0
+    for taken in card.recordings:
+        pieces = [(piece.t0_ns, piece.end_ns) for piece in taken.pieces]
+        reach_ns = taken.press_ns - PRERECORD_MS * NS_PER_MS
+        for run in captured:
+            here = [each for each in pieces if run and run[0][0] <= each[0] <= run[-1][0]]
+            resumed = bool(here) and here[0] != pieces[0]
+            ours = [each for each in run if resumed or (each[1] > reach_ns and each[0] >= earlier_ns)]
+            if here != ours[: len(here)]:
+                raise KillsError(f"{taken.rec}: is not a gapless run from the oldest fragment: {here} of {ours}")
+        earlier_ns = pieces[-1][1] if pieces else earlier_ns
 
 
 def _check_gaps(taken: Taken) -> None:
