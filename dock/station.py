@@ -126,6 +126,8 @@ class Station:
                 self._troubles.refuse(status.dev, "jid_changed", now.mono_ns, {"jid": status.jid})
                 return []
             known.low = status.low
+            # It asks again after a lost connection too, and what was on its way then is gone: tickets are said again.
+            known.tickets.clear()
             return [self._voice.beacon(known.to, status, now), *self._advance(known, now)]
         if status.session in self._past.get(status.dev, []):
             return []  # late, or replayed

@@ -14,7 +14,7 @@ from agent.formats.statement import parse_embedded
 from agent.store.segments import segment_path
 from tests.support.agency import TestAgency
 
-AFTERWARDS = frozenset({"ack", "beacon", "undock", "shutdown", "refused"})
+AFTERWARDS = frozenset({"ack", "beacon", "undock", "shutdown", "refused", "checkpoint"})
 """Entries that a camera may write about the end of a docking, and hands over at the next one."""
 OF_A_COPY = frozenset({"elsewhere", "copy", "purged"})
 

@@ -1,4 +1,4 @@
-"""`temoin-dock run` with a trap in its disks and its voice, and a clock that may be wrong: `python -m tests.faults.dock`.
+"""`temoin-dock run` with a trap in its disks and its voice, and a clock that may be wrong.
 
 The dock is the real one, built as `dock.cli` builds it. `trap.json` beside dock.toml, set before the start or while it
 runs, names the step before which it is killed, or before which the archive's disk is filled; steps are the operations

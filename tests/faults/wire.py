@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 PIECE_BYTES = 16 * 1024
@@ -118,7 +119,7 @@ class Link:
         results: list[_Result] = []
 
         def work() -> None:
-            with open(f"/run/netns/{self.name}", "rb") as namespace:
+            with Path("/run/netns", self.name).open("rb") as namespace:
                 if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET) != 0:
                     raise OSError(ctypes.get_errno(), "setns")
             results.append(act())
@@ -154,9 +155,7 @@ class Link:
                     continue
                 count += 1
                 delay_ms = self.delay_ms + self._random.random() * self.jitter_ms
-                heapq.heappush(
-                    waiting, (time.monotonic() + delay_ms / 1000, count, 1 - self._ends.index(end), packet)
-                )
+                heapq.heappush(waiting, (time.monotonic() + delay_ms / 1000, count, 1 - self._ends.index(end), packet))
 
 
 def _ip(*arguments: str) -> None:

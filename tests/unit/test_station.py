@@ -307,6 +307,15 @@ def test_another_journal_of_the_same_camera(bench: Bench, camera: Builder, agenc
 # --- blobs ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_camera_that_asks_again_has_its_open_tickets_again(bench: Bench, camera: Builder) -> None:
+    """A broker that died may have lost them; without this the next ones come when the old ones run out."""
+    bench.ask(camera)
+    before = [key(each) for each in bench.send(camera, all_entries(camera)) if each.name == "ticket"]
+    again = bench.ask(camera, nonce="1" * 32)
+    assert names(again) == ["beacon", "ticket", "ticket"]
+    assert [key(each) for each in again if each.name == "ticket"] == before
+
+
 def test_two_tickets_at_a_time_oldest_first_and_again_when_they_ran_out(bench: Bench, camera: Builder) -> None:
     camera.record((1, 1, 1))
     camera.write()
