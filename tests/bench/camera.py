@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,11 @@ from tests.support.agency import make_agency
 POLL_S = 0.01
 PATIENCE_S = 60.0
 Event = Mapping[str, object]
+
+
+def temoin() -> str:
+    """The console script of this environment."""
+    return str(Path(sys.executable).parent / "temoin")
 
 
 def boot_ns() -> int:
@@ -41,15 +46,15 @@ class Enrolled:
         """The agency's certificate."""
         return self.agency / "ca" / "agency.pem"
 
-    def camera(self, folder: Path, data: Path | None = None) -> Camera:
-        """A camera in a new folder; `data` is a card elsewhere."""
+    def camera(self, folder: Path, data: Path | None = None, program: Sequence[str] = ()) -> Camera:
+        """A camera in a new folder; `data` is a card elsewhere, `program` what runs instead of `temoin run`."""
         shutil.copytree(self.agency / "cameras" / "cam-01", folder)
         (folder / "board.toml").write_text(self.filmed.board())
         toml = (folder / "camera.toml").read_text().replace('board = "sim"', 'board = "board.toml"')
         if data is not None:
             toml = toml.replace('data = "data"', f"data = {json.dumps(str(data))}")
         (folder / "camera.toml").write_text(toml)
-        return Camera(folder, folder / "data" if data is None else data)
+        return Camera(folder, folder / "data" if data is None else data, program or (temoin(), "run"))
 
 
 def enrol(folder: Path, films: Path, filmed: Filmed, prerecord_ms: int = 30_000) -> Enrolled:
@@ -62,8 +67,9 @@ def enrol(folder: Path, films: Path, filmed: Filmed, prerecord_ms: int = 30_000)
 class Camera:
     """Leaving the context ends all that it started."""
 
-    def __init__(self, folder: Path, data: Path) -> None:
+    def __init__(self, folder: Path, data: Path, program: Sequence[str]) -> None:
         self.folder = folder
+        self._program = program
         self.data = data
         self.run = folder / "run"
         self._process: subprocess.Popen[bytes] | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.model import NS_PER_MS, Colour
 from tests.bench import month as month_tool
-from tests.bench.camera import Camera, Enrolled, ms_between, seconds_between
+from tests.bench.camera import Camera, Enrolled, ms_between, seconds_between, temoin
 from tests.bench.films import HD
 from tests.bench.month import ENTRIES, Month
 from tests.bench.place import Place
@@ -71,17 +71,10 @@ def rows(place: Place) -> Iterator[Row]:
         max(reds) <= EMPTY_RING_MS,
     )
     began = time.monotonic()
-    command = [
-        Path(sys.executable).parent / "temoin",
-        "verify",
-        month.folder,
-        "--trust",
-        enrolled.root,
-        "--allow-simulated",
-    ]
+    arguments = ["verify", str(month.folder), "--trust", str(enrolled.root), "--allow-simulated"]
     for added in set((month.folder / "journal").iterdir()) - before:
         added.unlink()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([temoin(), *arguments], check=True, stdout=subprocess.DEVNULL)
     took = time.monotonic() - began
     yield Row(
         "temoin verify of that card",
