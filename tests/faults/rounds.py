@@ -15,6 +15,7 @@ from agent.formats.statement import Statement, compose
 from firmware.certificates import sign
 from tests.faults.checks import FaultsError, read_journal
 from tests.faults.dock import FILLER, FULL, KILL
+from tests.faults.others import clockless, fill_month, hostile, month
 from tests.faults.wire import Link
 from tests.faults.world import DEV, SEGMENTS, Spy, World
 from tests.kills.image import Image
@@ -168,7 +169,7 @@ def messages(world: World) -> int:
     time.sleep(0.3)
     late = [each for each in spy.heard if each.payload]
     world.touch()
-    world.until_stored(2)
+    world.until("docked again", lambda: world.kinds().count("dock") >= 2)
     said = 0
     for each in late:
         spy.say(each.topic, each.payload, each.properties)
@@ -283,7 +284,12 @@ KINDS: dict[str, Callable[[World], int]] = {
     "clock": clock,
     "messages": messages,
     "contact": contact,
+    "hostile": hostile,
+    "clockless": clockless,
+    "month": month,
 }
+MEASURES = frozenset({"contact", "clockless", "month"})
+"""Kinds whose rounds prove something else than that so many faults do no harm; played once."""
 NETWORK = "network"
 
 
@@ -296,7 +302,16 @@ def play(kind: str, folder: Path, film: Path, seed: str, number: int, say: Calla
             image = Image(folder / "archive.img", 420)
             image.mount()
         archive = None if image is None else image.mounted
-        world = World(folder, film, seed, say, link=link, archive=archive)
+        world = World(
+            folder,
+            film,
+            seed,
+            say,
+            link=link,
+            archive=archive,
+            more=fill_month if kind == "month" else None,
+            rtc=kind != "clockless",
+        )
         try:
             return network(world, link) if link is not None else KINDS[kind](world)
         finally:
