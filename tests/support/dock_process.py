@@ -122,6 +122,7 @@ class HandCamera:
         self.session = ""
         self.posts, self.uploads = Posts(), Posts()
         self._number = 0
+        self._heard: list[Statement] = []
         files = camera_files(dock.agency, dev)
         address = Address("127.0.0.1", dock.mosquitto.port)
         self.broker = MqttBroker(address, files, dev, accept_anybody, self.posts)
@@ -137,13 +138,17 @@ class HandCamera:
         self.broker.publish(Message(self._number, topic, payload, tuple(properties), retained))
 
     def hear(self, name: str) -> Statement:
-        """The next statement of this type and of `session`; others before it are passed over."""
+        """The next statement of this type and of `session`, in whichever order with those of other types."""
         while True:
+            for found in self._heard:
+                if found.name == name and found.value["session"] == self.session:
+                    self._heard.remove(found)
+                    return found
             arrived = self.posts.wait_for(Arrived)
             self.broker.acknowledge(arrived)
-            found = statement.parse_line(arrived.payload)
-            if found.name == name and found.value["session"] == self.session:
-                return found
+            said = statement.parse_line(arrived.payload)
+            if said.name != "policy":  # which is of no session
+                self._heard.append(said)
 
     def upload(self, ticket: Statement, path: str) -> int:
         """Answer a ticket; the HTTP status."""
