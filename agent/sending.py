@@ -39,12 +39,14 @@ class Sending:
 
     def acknowledged(self, ack: Reference, durable: Reference, now_ns: int) -> None:
         """The dock's archive ends with this entry."""
-        before = NOTHING if self.position is None else self.position
+        before = self.position
         if ack.seq > durable.seq or (ack.seq == durable.seq and ack.head != durable.head):
             self.differs = True
             return
         self.position = ack
-        if ack.seq > before.seq:
+        if before is None:
+            self._go_back()
+        elif ack.seq > before.seq:
             self._progress_ns = now_ns
             self._under_way = [last for last in self._under_way if last > ack.seq]
             self._next_seq = max(self._next_seq, ack.seq + 1)
