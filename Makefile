@@ -20,7 +20,7 @@ demo: setup ## play a shift on a simulated board: FOOTAGE=<file> OUT=<folder>
 
 test: setup ## the fast suite, under 3 minutes
 	@.ci/setup tests
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -n 2 --dist loadfile
 
 lint: setup ## ruff, strict types, import rules, vectors
 	@.ci/lint

@@ -394,7 +394,7 @@ def test_a_dock_signs_for_itself_only(agency: TestAgency) -> None:
     def ack(of: str, in_agency: str = AGENCY) -> Statement:
         value: dict[str, Value] = {
             "agency": in_agency, "dock": of, "dev": "cam-01", "jid": "0" * 32, "dseq": 1, "session": "0" * 32,
-            "utc": "2026-01-01T08:00:00.000Z", "seq": 3, "head": "0" * 64,
+            "utc": "2026-01-01T08:00:00.000Z", "seq": 3, "head": "1" * 64,
         }  # fmt: skip
         text = compose("ack", value)
         return Statement("ack", {**value, "typ": "temoin/ack/1"}, text, sign(dock.key, text))
