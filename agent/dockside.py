@@ -42,13 +42,15 @@ class Dockside:
         self._touched = False
         self._sync: Sync | None = None
         self._left = False
+        self._started = False
         self._wake = threading.Event()
         self._loop = Loop("dock", self._turn, self._failed)
 
     def contact(self, on: bool) -> None:
         """Something touches the contacts, or no longer."""
         self._touched = on
-        if on and not self._loop.is_alive() and not self._loop.ending:
+        if on and not self._started:
+            self._started = True
             self._loop.start()
         self._nudge()
 
@@ -75,8 +77,10 @@ class Dockside:
         try:
             return self._step()
         except TemoinError as error:
+            self._sync = None
+            self._touched = False  # the next contact tries again
             self._give_up(str(error))
-            return False
+            return not self._loop.ending
 
     def _step(self) -> bool:
         if self._sync is None:
@@ -107,7 +111,7 @@ class Dockside:
         self._give_up("a defect ended it")
 
     def _give_up(self, problem: str) -> None:
-        """No docking until the agent is started again; the camera is as without a dock."""
+        """The camera is as without a dock; after a defect until the agent is started again."""
         self._alert("docking_failed", {"problem": printable(problem)[:MAX_SAID]}, "restart_camera")
         if self._neighbours is not None:
             self._neighbours.tell(Undocked())
