@@ -80,8 +80,12 @@ class Catalogue:
             engine = create_engine(url)
             if engine.dialect.name == "sqlite":
                 event.listen(engine, "connect", _configure_sqlite)
-            with engine.begin() as connection:
-                _migrate(connection)
+            try:
+                with engine.begin() as connection:
+                    _migrate(connection)
+            except BaseException:
+                engine.dispose()
+                raise
             return cls(engine)
 
     def close(self) -> None:

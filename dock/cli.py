@@ -6,9 +6,10 @@ Each command imports what it needs when it runs. An error is one line and exit c
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,16 +78,16 @@ def _run(parsed: argparse.Namespace) -> int:
 def _list(parsed: argparse.Namespace) -> int:
     from dock.shown import list_lines, recordings
 
-    config, catalogue = _catalogue(parsed.config)
-    _print(list_lines(recordings(catalogue), config.language))
+    with _catalogue(parsed.config) as (config, catalogue):
+        _print(list_lines(recordings(catalogue), config.language))
     return 0
 
 
 def _show(parsed: argparse.Namespace) -> int:
     from dock.shown import recording, show_lines
 
-    config, catalogue = _catalogue(parsed.config)
-    _print(show_lines(recording(catalogue, parsed.recording), config.language))
+    with _catalogue(parsed.config) as (config, catalogue):
+        _print(show_lines(recording(catalogue, parsed.recording), config.language))
     return 0
 
 
@@ -96,12 +97,12 @@ def _hold(parsed: argparse.Namespace) -> int:
     from agent.catalogue import say
     from dock.shown import recording
 
-    config, catalogue = _catalogue(parsed.config)
-    found = recording(catalogue, parsed.recording)
-    try:
-        catalogue.order(found.dev, "hold", {"rec": found.rec, "until": parsed.until}, time.time_ns() // 1_000_000)
-    except FormatError as error:
-        raise ConfigError("--until", error.problem, "write it like 2027-01-31T00:00:00.000Z") from None
+    with _catalogue(parsed.config) as (config, catalogue):
+        found = recording(catalogue, parsed.recording)
+        try:
+            catalogue.order(found.dev, "hold", {"rec": found.rec, "until": parsed.until}, time.time_ns() // 1_000_000)
+        except FormatError as error:
+            raise ConfigError("--until", error.problem, "write it like 2027-01-31T00:00:00.000Z") from None
     _print([say("dock.hold_ordered", config.language, recording=found.rec, camera=found.dev)])
     return 0
 
@@ -116,7 +117,8 @@ def _doctor(parsed: argparse.Namespace) -> int:
     return 0 if sound else 1
 
 
-def _catalogue(path: Path) -> tuple[DockConfig, Catalogue]:
+@contextlib.contextmanager
+def _catalogue(path: Path) -> Iterator[tuple[DockConfig, Catalogue]]:
     """The catalogue as the running dock left it: it is made by `run`."""
     from dock.catalogue import Catalogue
     from dock.config import load_dock
@@ -126,7 +128,8 @@ def _catalogue(path: Path) -> tuple[DockConfig, Catalogue]:
     file = config.data / CATALOGUE
     if not file.exists():
         raise ConfigError(str(file), "there is no catalogue yet", "start the dock once: temoin-dock run")
-    return config, Catalogue.open(f"sqlite:///{file}")
+    with contextlib.closing(Catalogue.open(f"sqlite:///{file}")) as catalogue:
+        yield config, catalogue
 
 
 def _print(lines: Sequence[str]) -> None:

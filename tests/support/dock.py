@@ -7,6 +7,7 @@ disks is new.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +106,7 @@ class Bench:
         random = seeded_random(f"dock {self.starts}")
         self.archive = Archive(self.disk)
         self.blobs = BlobStore(self.disk)
-        self.catalogue = Catalogue.open(self.url) if self.url else empty_catalogue()
+        self.catalogue = closed_when_forgotten(Catalogue.open(self.url)) if self.url else empty_catalogue()
         self.journal = DockJournal.start(self.data, signer, self._stamp, random, dock=DOCK, software="1.0")
         author = Author(self.journal, signer, self.agency.agency, DOCK)
         rules = Rules(
@@ -198,7 +199,13 @@ def empty_catalogue() -> Catalogue:
     """In memory, its tables made in one step: lost at each start, and read from the archive again."""
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
-    return Catalogue(engine)
+    return closed_when_forgotten(Catalogue(engine))
+
+
+def closed_when_forgotten(catalogue: Catalogue) -> Catalogue:
+    """A dock that is killed closes nothing; this process, which plays it, must."""
+    weakref.finalize(catalogue, catalogue.engine.dispose)
+    return catalogue
 
 
 def checked(message: Message, agency: TestAgency) -> Statement:
