@@ -134,14 +134,17 @@ class Writer:
         """Press, and wait until all that the ring holds is durable."""
         press_ns = self.clock.boot_ns()
         self.orders.post(Start(press_ns))
-        first_ns = drained_ns = 0
-        while not drained_ns:
+        first_ns = self.durable(0)
+        drained_ns = self.durable(newest.end_ns)
+        return Pressed((first_ns - press_ns) / NS_PER_MS, (drained_ns - press_ns) / NS_PER_MS)
+
+    def durable(self, end_ns: int) -> int:
+        """Wait until the recording is durable up to there (or says so next); when that was."""
+        while True:
             at_ns, report = self.next()
             assert isinstance(report, Durable), report
-            first_ns = first_ns or at_ns
-            if report.end_ns >= newest.end_ns:
-                drained_ns = at_ns
-        return Pressed((first_ns - press_ns) / NS_PER_MS, (drained_ns - press_ns) / NS_PER_MS)
+            if report.end_ns >= end_ns:
+                return at_ns
 
     def stop(self, until_ns: int) -> list[tuple[int, Report]]:
         """End the recording with the fragment that holds that moment; all reports up to its end, with their times."""
