@@ -6,7 +6,7 @@ OUT ?= demo
 FOOTAGE ?=
 ARGUMENTS ?=
 
-.PHONY: help setup demo test check kills plaintext mutants dock-install bench lint vectors
+.PHONY: help setup demo test check kills faults plaintext mutants dock-install bench lint vectors
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,10 @@ check: setup ## the slow suite: stock tools, npm readers, a browser
 kills: setup ## kill -9 and cut the power at every bad moment, over 100 times: ARGUMENTS="--seed N --rounds N"
 	@.ci/setup tests
 	@$(PYTHON) -m tests.kills $(ARGUMENTS)
+
+faults: setup ## break broker, dock, camera and network while they dock (root): ARGUMENTS="--seed N --rounds N --only KIND"
+	@.ci/setup check
+	@$(PYTHON) -m tests.faults $(ARGUMENTS)
 
 plaintext: setup ## search a card's raw image for what was filmed (root, loop devices)
 	@.ci/setup tests

@@ -195,7 +195,7 @@ class World:
 
     def _place_camera(self, folder: Path, rtc: bool, host: str) -> Path:
         shutil.copytree(self.agency.camera_folder(), folder)
-        board = BOARD if rtc else BOARD.replace("rtc = true\nrtc_error_ms = 2_000", "rtc = false")
+        board = BOARD if rtc else BOARD.replace("rtc = true\nrtc_error_ms = 2_000", "rtc = false\nrtc_error_ms = 0")
         (folder / "board.toml").write_text(board)
         toml = (folder / "camera.toml").read_text().replace('board = "sim"', 'board = "board.toml"')
         (folder / "camera.toml").write_text(toml.replace("127.0.0.1", host))
