@@ -14,6 +14,7 @@ from agent import orders
 from agent.battery import BatteryWatch
 from agent.button import Button, DoubleTap, Gesture, Hold, Press, Stuck, Tap
 from agent.config import BatteryLevels
+from agent.dock_watch import DockWatch
 from agent.formats.canonical import Value
 from agent.intake import Captured, CaptureGone, InitSeen, IntakeReport
 from agent.ladder import CameraWatch
@@ -40,7 +41,7 @@ from agent.model import (
 from agent.order_box import OrderBox
 from agent.ports import Camera, Panel
 from agent.states import Event, Moment, RecordingLight, cue, moment, next_activity, shown
-from agent.status import Docking, Status
+from agent.status import Status
 
 TICK_NS = 50 * NS_PER_MS
 SHOW_AGAIN_NS = NS_PER_S  # well within the 3 s after which a light that nobody shows goes dark
@@ -101,9 +102,7 @@ class Supervisor:
         self.orders = self._orders.mailbox
         self._camera = CameraWatch(camera, outside.camera_said, self._orders.alert)
         self._outside = outside
-        self._contact = False
-        self._dock: str | None = None
-        self._progress: orders.Progress | None = None
+        self._dock = DockWatch()
         self._disputed = False
         self._button = button
         self._activity = Activity.BOOTING
@@ -171,7 +170,7 @@ class Supervisor:
             self._battery.percent,
             self._unavailable,
             self._camera.said,
-            self._docking(),
+            self._dock.docking,
         )
 
     # What was posted.
@@ -205,12 +204,8 @@ class Supervisor:
                 self._output_failed(item.output)
             case Contact():
                 self._touched(item.on, now_ns)
-            case orders.Docked():
-                self._dock = item.dock if self._contact else None
-            case orders.Progress():
-                self._progress = item
-            case orders.Undocked():
-                self._undocked(now_ns)
+            case orders.Docked() | orders.Progress() | orders.Undocked():
+                self._docking(self._dock.told(item), now_ns)
 
     def _capture_gone(self, item: CaptureGone, now_ns: int) -> None:
         self._camera.gone(item.violation, now_ns)
@@ -294,30 +289,20 @@ class Supervisor:
 
     def _touched(self, on: bool, now_ns: int) -> None:
         """A contact turns the radio on, nothing else: docking is an authenticated session. Without it there is none."""
-        self._contact = on
         self._outside.contact(on)
-        if not on:
-            self._undocked(now_ns)
+        self._docking(self._dock.touched(on), now_ns)
 
-    def _undocked(self, now_ns: int) -> None:
-        self._progress = None
-        if self._dock is not None:
-            self._dock = None
+    def _docking(self, ended: bool, now_ns: int) -> None:
+        if ended:
             self._event(Event.UNDOCKED, now_ns)
-
-    def _docking(self) -> Docking | None:
-        if self._dock is None:
-            return None
-        done = self._progress or orders.Progress(0, 0, 0, 0)
-        return Docking(self._dock, done.position, done.total, done.uploads, done.upload_bytes)
 
     def _rest_or_film(self, now_ns: int) -> None:
         """Docked and not recording: capture is off and the ring is empty."""
-        if self._dock is not None and self._activity in (Activity.BOOTING, Activity.READY):
+        if self._dock.docked and self._activity in (Activity.BOOTING, Activity.READY):
             self._event(Event.DOCKED, now_ns)
         if self._activity is Activity.SHUTTING_DOWN:
             return
-        rest = self._dock is not None and self._activity in (Activity.IDLE, Activity.REFUSING)
+        rest = self._dock.docked and self._activity in (Activity.IDLE, Activity.REFUSING)
         if rest and not self._camera.resting:
             self._camera.rest()
             self._captured_end_ns = None
@@ -415,7 +400,7 @@ class Supervisor:
 
     def _conditions(self) -> frozenset[Condition]:
         holds = {
-            Condition.DOCKED: self._dock is not None,
+            Condition.DOCKED: self._dock.docked,
             Condition.NO_WEARER: not self._outside.worn(),
             Condition.INTERRUPTED: self._interrupted,
             Condition.CAMERA_FAILING: self._camera.failing,

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent import keys, orders
 from agent.clock import TimeKeeper
+from agent.conversation import RANDOM_BYTES, Conversation, Self, Time
 from agent.errors import CertificateError, ConfigError, DiskError, StoreError
 from agent.formats import fields, wire
 from agent.formats.canonical import Object
@@ -24,13 +25,10 @@ from agent.formats.statement import NOTHING_SEQ, Policy
 from agent.keeping import Entry, Keeping
 from agent.mailbox import Mailbox
 from agent.model import (
-    NS_PER_MS,
     NS_PER_S,
     Arrived,
     Connected,
     Disconnected,
-    Greeting,
-    Message,
     NetworkEvent,
     Published,
     PublishRefused,
@@ -39,7 +37,7 @@ from agent.model import (
 )
 from agent.ports import Broker, Random, Uploader
 from agent.sending import Sending
-from agent.session import Camera, Heard, Hearing, NotTaken, certificates_of, check_dates
+from agent.session import Camera, Heard, Hearing, NotTaken, certificates_of
 from agent.store.custody import Custody
 from agent.store.outbox import Outbox
 from agent.store.state import Reference, parse_reference
@@ -48,17 +46,12 @@ from agent.uploads import Uploads
 
 TICK_NS = NS_PER_S // 10
 INBOX = 256
-RANDOM_BYTES = 16
-QUESTION_NS = 10 * NS_PER_S  # to the next question while none was answered
-NEXT_QUESTION_NS = 60 * NS_PER_S
-ANSWER_WITHIN_NS = 30 * NS_PER_S
 SILENT_NS = 180 * NS_PER_S  # a dock that has answered nothing for so long is none
 FIRST_ACK_NS = 2 * NS_PER_S
 REFUSED_PAUSE_NS = 5 * NS_PER_S
 LAST_WORDS_NS = 10 * NS_PER_S  # the writer may take so long for `undock`
 REFUSAL_NS = 60 * NS_PER_S
 TRIM_NS = 3600 * NS_PER_S
-LONGEST_BACK_OFF_S = 32
 MAX_SAID = 200
 
 
@@ -107,13 +100,6 @@ class Phase(Enum):
     ENDED = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    nonce: str
-    head: str
-    asked_ns: int
-
-
 class Sync:
     """One docking. It is over when `ended`; the next one is another Sync."""
 
@@ -126,6 +112,8 @@ class Sync:
         self._outbox = outbox
         self._custody = custody
         self._session = outside.random(RANDOM_BYTES).hex()
+        who = Self(facts.dev, facts.jid, self._session, outside.durable, outbox.oldest)
+        self._line = Conversation(who, outside.broker, outside.random, facts.root)
         camera = Camera(facts.dev, facts.jid, self._session, facts.root, facts.policy.docks)
         self._hearing = Hearing(camera, facts.dseq)
         self._keeping = Keeping(outside.order, NOTHING_SEQ if facts.ack is None else facts.ack.seq)
@@ -133,14 +121,6 @@ class Sync:
         self._uploads = Uploads(custody, outside.uploader, facts.policy.intake_hosts)
         self._newest_policy = facts.newest_policy
         self._phase = Phase.ASKING
-        self._connection = 0
-        self._online: bool | None = False  # None: being tried
-        self._peer = b""
-        self._failures = 0
-        self._connect_at_ns = 0
-        self._messages = 0
-        self._question: _Question | None = None
-        self._ask_at_ns = 0
         self._beacon = ""
         self._answered_ns = 0
         self._signed_utc_ms = 0
@@ -173,10 +153,7 @@ class Sync:
         self._keeping.step(now_ns)
 
     def _stay(self, now_ns: int) -> None:
-        if self._online is False and now_ns >= self._connect_at_ns:
-            self._connect()
-        if self._online and now_ns >= self._ask_at_ns:
-            self._ask(now_ns)
+        self._line.step(now_ns)
         if self._phase is Phase.DOCKED:
             self._send_journal(now_ns)
             self._take_early(now_ns)
@@ -188,12 +165,15 @@ class Sync:
 
     def _handle(self, item: SyncNews, now_ns: int) -> None:
         match item:
-            case Connected() | Disconnected() | Arrived() | PublishRefused() if item.connection != self._connection:
+            case Connected() | Disconnected() | Arrived() | PublishRefused() if (
+                item.connection != self._line.connection
+            ):
                 pass  # of a connection that is over
             case Connected():
-                self._connected(item, now_ns)
+                self._line.connected(item, now_ns)
+                self._sending.lost()
             case Disconnected():
-                self._disconnected(now_ns)
+                self._line.disconnected(now_ns)
             case Arrived():
                 self._arrived(item, now_ns)
             case PublishRefused():
@@ -206,49 +186,6 @@ class Sync:
                 self._kept(self._keeping.kept(item.number), now_ns)
             case Leave():
                 self._leave(now_ns)
-
-    # The connection.
-
-    def _connect(self) -> None:
-        self._connection += 1
-        self._online = None
-        facts = self._facts
-        will = self._status(wire.StatusState.GONE, self._draw()).encode()
-        self._outside.broker.connect(
-            self._connection, Greeting(wire.dock_topic(facts.dev), wire.status_topic(facts.dev), will)
-        )
-
-    def _connected(self, event: Connected, now_ns: int) -> None:
-        self._online = True
-        self._peer = event.peer
-        self._sending.lost()
-        self._ask_at_ns = now_ns
-
-    def _disconnected(self, now_ns: int) -> None:
-        self._online = False
-        self._question = None
-        self._failures += 1
-        longest_ms = 1000 * min(1 << min(self._failures, 6) >> 1, LONGEST_BACK_OFF_S)
-        jitter_ms = int.from_bytes(self._outside.random(2), "big") * longest_ms >> 16
-        self._connect_at_ns = now_ns + (longest_ms + jitter_ms) // 2 * NS_PER_MS
-
-    def _ask(self, now_ns: int) -> None:
-        status = self._status(wire.StatusState.DOCKED, self._draw())
-        self._question = _Question(status.nonce, status.head, now_ns)
-        self._ask_at_ns = now_ns + QUESTION_NS
-        self._publish(wire.status_topic(self._facts.dev), status.encode(), retained=True)
-
-    def _status(self, state: wire.StatusState, nonce: str) -> wire.Status:
-        durable, facts = self._outside.durable(), self._facts
-        low = min(self._outbox.oldest(), durable.seq)
-        return wire.Status(facts.dev, facts.jid, self._session, nonce, state, durable.seq, durable.head, low)
-
-    def _publish(self, topic: str, payload: bytes, properties: wire.Properties = (), retained: bool = False) -> None:
-        self._messages += 1
-        self._outside.broker.publish(Message(self._messages, topic, payload, tuple(properties), retained))
-
-    def _draw(self) -> str:
-        return self._outside.random(RANDOM_BYTES).hex()
 
     # What the dock says.
 
@@ -281,29 +218,13 @@ class Sync:
         return False
 
     def _answer(self, heard: Heard, now_ns: int) -> NotTaken | None:
-        """A beacon: the time, if it answers the open question. Another one is late, and nothing follows from it."""
-        asked, value = self._question, heard.statement.value
-        if asked is None or (value["nonce"], value["head"]) != (asked.nonce, asked.head):
-            return None
-        if now_ns - asked.asked_ns > ANSWER_WITHIN_NS:
-            return None
-        trip_ms = -(-(now_ns - asked.asked_ns) // NS_PER_MS)
-        said_ms = fields.parse_utc(value["utc"], "beacon.utc")
-        utc_ms, err_ms = said_ms + trip_ms // 2, fields.integer_of(value, "err_ms") + (trip_ms + 1) // 2
-        root = self._facts.root
-        try:
-            check_dates(heard.chain, "dock", root, utc_ms, err_ms)
-            check_dates((self._peer,), "dock-tls", root, utc_ms, err_ms)
-        except CertificateError as error:
-            self._question = None
-            self._outside.broker.close(None)
-            return NotTaken("certificate_dates", str(error))
-        self._outside.keeper.anchor(utc_ms, err_ms, now_ns)
-        self._question = None
-        self._ask_at_ns = now_ns + NEXT_QUESTION_NS
+        """A beacon: the time, if it is an answer."""
+        time = self._line.answer(heard, now_ns)
+        if not isinstance(time, Time):
+            return time
+        self._outside.keeper.anchor(time.utc_ms, time.err_ms, now_ns)
         self._answered_ns = now_ns
-        self._failures = 0
-        self._signed(said_ms)
+        self._signed(time.signed_ms)
         self._beacon = heard.statement.digest.hex()
         if self._phase is Phase.ASKING:
             self._dock(heard)
@@ -382,14 +303,14 @@ class Sync:
                     self._end()
 
     def _send_journal(self, now_ns: int) -> None:
-        if not self._online:
+        if not self._line.online:
             return
         durable = self._outside.durable()
         if self._sending.position is None and now_ns - self._answered_ns >= FIRST_ACK_NS:
             self._sending.assume(self._facts.ack)
         try:
             while (found := self._sending.next(durable, now_ns)) is not None:
-                self._publish(wire.journal_topic(self._facts.dev), found.batch.payload, found.batch.properties)
+                self._line.publish(wire.journal_topic(self._facts.dev), found.batch.payload, found.batch.properties)
         except (StoreError, DiskError) as error:
             self._alert("journal_unreadable", f"{error.where}: {error.problem}")
         if self._sending.differs:
@@ -429,10 +350,7 @@ class Sync:
     def _end(self) -> None:
         self._phase = Phase.ENDED
         self._outside.order(orders.Settle())
-        gone = self._status(wire.StatusState.GONE, self._draw())
-        self._messages += 1
-        topic = wire.status_topic(self._facts.dev)
-        self._outside.broker.close(Message(self._messages, topic, gone.encode(), (), True))
+        self._line.close()
 
     # What is told.
 
