@@ -14,7 +14,7 @@ from agent.errors import DiskError
 from agent.formats.canonical import Object
 from agent.orders import Errand, Keep, KeepPolicy, Kept, PurgeDue, Settle, TrimDue
 from agent.ports import Disk
-from agent.store.custody import Custody, Holding
+from agent.store.custody import Custody, Holding, started_seq
 from agent.store.journal import MAX_MESSAGE_CHARACTERS, Journal
 from agent.store.purge import file_of, finish, purge, trim
 from agent.store.relay import keep_policy
@@ -95,7 +95,9 @@ class Errands:
 
     def _low(self) -> int | None:
         needed = self._custody.oldest_needed(self._journal.next_seq - 1)
-        return None if needed is None else file_of(self._disk, needed)
+        if needed is None:
+            return None
+        return file_of(self._disk, min([needed, *(started_seq(each.rec) for each in self._journal.state.open)]))
 
     def _delete(self, act: Callable[[], None]) -> bool:
         """Whether the card did it. What it refused is told: the next start tries again."""

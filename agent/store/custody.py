@@ -46,11 +46,6 @@ class Holding:
     def path(self) -> str:
         return segment_path(self.rec, self.seg)
 
-    @property
-    def started_seq(self) -> int:
-        """The number of its recording's first entry, which the recording's name says."""
-        return int(self.rec.rpartition("-")[2])
-
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -168,7 +163,7 @@ class Custody:
         with self._lock:
             if not self._ready:
                 return None
-            needed = [next_seq, *(each.started_seq for each in self._holdings.values())]
+            needed = [next_seq, *(started_seq(each.rec) for each in self._holdings.values())]
             if self._assignment is not None:
                 needed.append(self._assignment.seq)
             return min(needed)
@@ -251,6 +246,11 @@ class Survey:
             if line.kind in TOLD_KINDS:
                 self._custody.take_older(parse_line(line.data))
         return True
+
+
+def started_seq(rec: str) -> int:
+    """The number of a recording's first entry, which its name says."""
+    return int(rec.rpartition("-")[2])
 
 
 def _reference(entry: Entry) -> Reference:
