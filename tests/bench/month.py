@@ -1,8 +1,9 @@
-"""A card after a month of service: 432,000 entries (about 360 MB) that a verifier accepts, made in under two minutes.
+"""A card after a month of service: 432,000 entries (about 370 MB) that a verifier accepts, made in a minute or two.
 
-625 recordings of ten minutes, in 22 shifts with a boot and a docking each. What was docked is received and purged, as a
-month's footage does not fit a card; the last 2,000 recordings, of one second, are there with their bytes. Signatures,
-chain, receipts and those segments are real; of what was purged only the entries are, with hashes of nothing.
+22 shifts with a boot and a docking each: first short recordings of one second, which are there with their bytes (2,000
+in all), then recordings of ten minutes, received and purged, as a month's footage does not fit a card. Signatures,
+chain, receipts and the segments that are there are real; of what was purged only the entries are, with hashes of
+nothing. The last file is a little over half full: a start reads it whole.
 """
 
 from __future__ import annotations
@@ -46,18 +47,18 @@ def make_month(folder: Path, agency: TestAgency, dev: str = "cam-01", entries: i
     card = _Card(folder, agency, dev)
     made = card.made
     made.genesis()
-    left = entries - KEPT * 5 - SHIFTS * 8
-    shift = 0
-    while made.seq < left:
-        if made.seq >= left * shift // SHIFTS:
+    shift = kept = 0
+    while made.seq < entries or card.file_bytes < MAX_FILE_BYTES // 2:
+        if shift < SHIFTS and made.seq >= entries * shift // SHIFTS:
             card.begin_shift(first=shift == 0)
             shift += 1
+            for _ in range(KEPT // SHIFTS):
+                card.record_small()
+                kept += 1
         card.record_and_dock()
-    for _ in range(KEPT):
-        card.record_small()
     made.append("shutdown", {"cause": "switch"})
     card.spill(all_of_it=True)
-    return Month(folder, made.seq, card.journal_bytes, card.segments + KEPT)
+    return Month(folder, made.seq, card.journal_bytes, card.segments + kept)
 
 
 class _Card:
@@ -67,7 +68,7 @@ class _Card:
         self.made: Builder = builder(folder, agency, dev)
         self.journal_bytes = 0
         self.segments = 0
-        self._file_bytes = 0
+        self.file_bytes = 0
         self._counted = 0
         self._dock: Issued = agency.dock(DOCK)
         self._agency = agency
@@ -123,9 +124,9 @@ class _Card:
     def spill(self, all_of_it: bool = False) -> None:
         """Write the newest file away when it is full, and forget its entries."""
         newest = self.made.files[-1]
-        self._file_bytes += sum(len(entry.line) for entry in newest[self._counted :])
+        self.file_bytes += sum(len(entry.line) for entry in newest[self._counted :])
         self._counted = len(newest)
-        if self._file_bytes >= MAX_FILE_BYTES or all_of_it:
+        if self.file_bytes >= MAX_FILE_BYTES or all_of_it:
             if not all_of_it:
                 self.made.rotate()
             self._flush(all_of_it)
@@ -137,7 +138,7 @@ class _Card:
             (self.made.folder / "journal" / f"{file[0].head.seq:08d}.log").write_bytes(data)
             self.journal_bytes += len(data)
         self.made.files = self.made.files[len(files) :]
-        self._file_bytes = self._counted = 0
+        self.file_bytes = self._counted = 0
 
     def _segment(self, rec: str, seg: int, t0_ns: int, press_ns: int) -> int:
         """The entries of one segment but its seal; where its footage ends."""
