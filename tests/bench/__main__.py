@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent.errors import TemoinError
 from tests.bench import checking, cpu, evidence_path, journal_rate, memory, press, slow_card, start, verify
-from tests.bench.place import Place, measure_fsync, refuse_memory
+from tests.bench.place import Place, measure_fsync, refuse_memory, take
 from tests.bench.table import Row, render
 
 ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {
@@ -42,6 +42,7 @@ def main() -> int:
     root.mkdir(parents=True, exist_ok=True)
     try:
         kind = refuse_memory(root)
+        take(root)
     except TemoinError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from dataclasses import dataclass
@@ -52,6 +53,17 @@ def refuse_memory(folder: Path) -> str:
     if kind in _IN_MEMORY:
         raise ConfigError(str(folder), f"is on {kind}: an fsync costs nothing there", "give --folder on a real disk")
     return kind
+
+
+def take(folder: Path) -> None:
+    """Keep a second run out of the folder while this process lives. Raises ConfigError when there is one."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        problem = "another run of the benchmarks is under way there, and would be in every figure"
+        raise ConfigError(str(folder), problem, "wait for it") from None
 
 
 def measure_fsync(folder: Path) -> tuple[float, float]:
