@@ -78,7 +78,10 @@ class Image:
 
 def run(*command: str) -> str:
     """Standard output. Raises NoLoopError with what the command says."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise NoLoopError(f"{command[0]} is not installed (packages e2fsprogs, mount and util-linux)") from None
     if done.returncode != 0:
         raise NoLoopError(f"{command[0]}: {done.stderr.strip()} (loop devices need root and a kernel that has them)")
     return done.stdout
