@@ -48,7 +48,7 @@ def dock(world: World) -> int:
     for number in range(A_ROUND + 1):
         world.until_stored(min(number, A_ROUND) * SEGMENTS // (A_ROUND + 2))
         world.dock.arm(world.random.randrange(1, 25), KILL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 4
         while world.dock.alive and time.monotonic() < deadline:
             time.sleep(0.01)
         if world.dock.alive:
@@ -107,7 +107,7 @@ def full(world: World) -> int:
         if world.on_card() == 0:
             break
         world.dock.arm(world.random.randrange(1, 12), FULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 4
         while world.dock.armed and time.monotonic() < deadline:
             time.sleep(0.01)
         if world.dock.armed:

@@ -25,6 +25,10 @@ _TUNSETIFF, _IFF_TUN, _IFF_NO_PI, _CLONE_NEWNET = 0x400454CA, 0x0001, 0x1000, 0x
 _Result = TypeVar("_Result")
 
 
+class NoLinkError(RuntimeError):
+    """This computer gives us no namespace or no TUN device."""
+
+
 class Wire:
     """Passes TCP connections on to `target` on the loopback; `bytes_a_second` each, None for as fast as it goes."""
 
@@ -161,10 +165,13 @@ class Link:
 def _ip(*arguments: str) -> None:
     done = subprocess.run(["ip", *arguments], check=False, capture_output=True, text=True)
     if done.returncode != 0:
-        raise OSError(f"ip {' '.join(arguments)}: {done.stderr.strip()} (namespaces need root)")
+        raise NoLinkError(f"ip {' '.join(arguments)}: {done.stderr.strip()} (namespaces need root)")
 
 
 def _tun(name: str) -> int:
-    descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise NoLinkError(f"/dev/net/tun: {error.strerror}") from None
     fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
     return descriptor
