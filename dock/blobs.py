@@ -27,7 +27,7 @@ from dock.disk import ArchiveDisk
 
 _READ_BYTES = 1024 * 1024
 _TEMPORARY = re.compile(r"[0-9]{4,6}\.mp4\.age\.[0-9]+\.tmp")
-_URL_PATH = re.compile(r"/blobs/([a-z0-9-]{1,50})/([0-9]{4,6})")
+_URL_PATH = re.compile(r"/blobs/([a-z0-9-]{1,58})/([0-9]{4,6})")
 
 
 class BlobError(TemoinError):
