@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import time
@@ -13,7 +14,7 @@ from agent.formats.age import Identity, Recipient, RecipientKind, generate_ident
 from agent.model import NS_PER_S
 from agent.store.segments import FOLDER, SealBuffer, SegmentWriter, segment_path
 from tests.bench.place import Place
-from tests.bench.table import Row, alternate, median, ratios, spread
+from tests.bench.table import MIN_RUNS, Row, alternate, median, ratios, spread
 
 MIB = 1024 * 1024
 FRAGMENTS = 64
@@ -40,9 +41,9 @@ def rows(place: Place) -> Iterator[Row]:
         f"{LIMIT} of age or better",
         median(ratio) >= LIMIT,
         "No fsync on either side. age encrypts in a process of its own (its start is in its time), reads a file in the "
-        "page cache, and computes no SHA-256; the agent's thread computes two. pyrage is left out: it is not installed "
-        "here, and would need a wheel for one row.",
+        "page cache, and computes no SHA-256; the agent's thread computes two.",
     )
+    yield _pyrage(card, classic, plain, folder / "peer.age")
     hybrid = _identity(RecipientKind.POST_QUANTUM).recipient()
     again = [card.write(hybrid) for _ in range(RUNS)]
     yield Row(
@@ -99,6 +100,29 @@ def _age(plain: Path, out: Path, recipient: str) -> float:
     began = time.perf_counter()
     subprocess.run(["age", "-r", recipient, "-o", out, plain], check=True)
     return plain.stat().st_size / 1e6 / (time.perf_counter() - began)
+
+
+def _pyrage(card: _Card, recipient: Recipient, plain: Path, out: Path) -> Row:
+    what = "the same against pyrage in this process"
+    try:
+        pyrage = importlib.import_module("pyrage")
+    except ImportError:
+        return Row(what, "not measured", note="pyrage is not installed: pip install -e '.[dev]'")
+    key = pyrage.x25519.Recipient.from_str(recipient.text)
+
+    def peer() -> float:
+        out.unlink(missing_ok=True)
+        began = time.perf_counter()
+        pyrage.encrypt_file(str(plain), str(out), [key])
+        return plain.stat().st_size / 1e6 / (time.perf_counter() - began)
+
+    ours, theirs = alternate(MIN_RUNS, lambda: card.write(recipient), peer)
+    ratio = ratios(ours, theirs)
+    return Row(
+        what,
+        spread(ours, "MB/s"),
+        f"pyrage {spread(theirs, 'MB/s')}; ratio {median(ratio):.2f} ({min(ratio):.2f}..{max(ratio):.2f})",
+    )
 
 
 def _identity(kind: RecipientKind) -> Identity:
