@@ -72,7 +72,7 @@ class Errands:
                 if self._journal.low_has_risen:
                     self._journal.rotate()
             case PurgeDue():
-                self._raise_low()
+                pass  # nothing is due any more
 
     def _due(self, errand: PurgeDue) -> list[Holding]:
         return self._custody.purgeable(errand.signed_utc_ms, errand.purge_days)

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.formats.canonical import Value
 from agent.formats.fields import format_utc
 from agent.formats.statement import Statement, compose, parse_line
-from agent.keys import load_chain
+from agent.keys import Role, load_chain
 from agent.model import Condition, TimeSource
-from firmware.certificates import sign
-from tests.support.agency import NOW_MS, TestAgency, make_agency
+from firmware.certificates import issue, sign
+from tests.support.agency import NOW_MS, TestAgency, make_agency, seeded_random
 from tests.support.dock_rig import DockRig
 from tests.support.simdock import SimDock
 
@@ -255,6 +255,26 @@ def test_certificates_of_another_time_end_the_session_and_give_no_time(rig: Dock
     assert rig.keeper.stamp().source is TimeSource.BEACON
 
 
+@pytest.mark.parametrize("whose", ["dock", "dock-tls"])
+@pytest.mark.parametrize("years", [-20, 20])
+def test_either_certificate_has_to_be_valid_at_the_time_that_the_beacon_says(
+    rig: DockRig, agency: TestAgency, whose: str, years: int
+) -> None:
+    dock = rig.dock
+    at_ms = NOW_MS + years * 365 * DAY_MS
+    issued = issue(agency.authority(), Role(whose, dock.name), at_ms, seeded_random("of another time"))
+    der = issued.certificate.public_bytes(Encoding.DER)
+    if whose == "dock":
+        dock.chain, dock.key = (der,), issued.key
+    else:
+        dock.peer = der
+    rig.touch()
+    rig.run(5_000)
+    assert "dock" not in kinds(rig)
+    assert rig.causes("refused") == ["certificate_dates"]
+    assert rig.keeper.stamp().source is TimeSource.RTC
+
+
 # Hand-out and holds.
 
 
@@ -350,6 +370,21 @@ def test_a_receipt_for_anything_else_purges_nothing(rig: DockRig, own: dict[str,
     assert "receipt" not in kinds(rig)
     assert "purge" not in kinds(rig)
     assert len(list((rig.root / "segments").glob("*/*"))) == 1
+
+
+def test_a_second_receipt_for_the_same_segment_is_no_entry(tmp_path: Path, agency: TestAgency) -> None:
+    rig = DockRig(tmp_path / "kept", agency, purge_days=30)
+    rig.film("I")
+    record(rig)
+    docked(rig)
+    (key,) = rig.dock.sealed
+    rig.dock.receipt(key)
+    rig.run(5_000)
+    assert kinds(rig).count("receipt") == 1
+    assert rig.causes("refused") == []
+    rig.lift()
+    rig.check()
+    rig.close()
 
 
 def test_a_policy_that_a_dock_brings_is_kept_if_it_is_newer_and_for_this_camera(

@@ -80,7 +80,8 @@ class SimDock:
         self._receipted: set[tuple[str, int]] = set()
         self._uploading: set[int] = set()
         self.peer = self.agency.issue("dock-tls", self.name).certificate.public_bytes(Encoding.DER)
-        self.chain = (self.agency.dock(self.name).certificate.public_bytes(Encoding.DER),)
+        issued = self.agency.dock(self.name)
+        self.chain, self.key = (issued.certificate.public_bytes(Encoding.DER),), issued.key
         self.waiting_orders: list[tuple[str, Object]] = []
 
     def step(self) -> None:
@@ -303,7 +304,7 @@ class SimDock:
             **own,
         }
         text = compose(kind, value)
-        return Statement(kind, value, text, sign(self.agency.dock(self.name).key, text))
+        return Statement(kind, value, text, sign(self.key, text))
 
     def say(self, kind: str, **own: Value) -> Statement:
         made = self.make(kind, **own)
