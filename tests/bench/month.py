@@ -40,25 +40,29 @@ class Month:
     segments: int
 
 
-def make_month(folder: Path, agency: TestAgency, dev: str = "cam-01", entries: int = ENTRIES) -> Month:
-    """Write such a card into `folder`, which is new. The agency's date should lie a month back."""
+def make_month(
+    folder: Path, agency: TestAgency, dev: str = "cam-01", entries: int = ENTRIES, kept: int = KEPT
+) -> Month:
+    """Write such a card into `folder`, which is new. The agency's date should lie a month back.
+
+    `kept`: about so many of its segments have their bytes, of 128 KiB each. A little more than `entries` are made.
+    """
     (folder / "journal").mkdir(parents=True)
     (folder / "segments").mkdir()
     card = _Card(folder, agency, dev)
     made = card.made
     made.genesis()
-    shift = kept = 0
+    shift = 0
     while made.seq < entries or card.file_bytes < MAX_FILE_BYTES // 2:
         if shift < SHIFTS and made.seq >= entries * shift // SHIFTS:
             card.begin_shift(first=shift == 0)
             shift += 1
-            for _ in range(KEPT // SHIFTS):
+            for _ in range(kept // SHIFTS):
                 card.record_small()
-                kept += 1
         card.record_and_dock()
     made.append("shutdown", {"cause": "switch"})
     card.spill(all_of_it=True)
-    return Month(folder, made.seq, card.journal_bytes, card.segments + kept)
+    return Month(folder, made.seq, card.journal_bytes, card.segments)
 
 
 class _Card:
@@ -119,6 +123,7 @@ class _Card:
         """One second that is still on the card."""
         (self.made.folder / "segments" / f"{self.made.dev}-{self.made.jid[:8]}-{self.made.seq}").mkdir()
         self.made.record((1,), lambda number: self._mib)
+        self.segments += 1
         self.spill()
 
     def spill(self, all_of_it: bool = False) -> None:
