@@ -114,7 +114,7 @@ def check(rig: DockRig) -> None:
     rig.check(more=MORE)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), steps=st.lists(st.sampled_from(STEPS), max_size=14))
 def test_in_the_end_everything_is_at_the_dock_exactly_once(
     tmp_path_factory: pytest.TempPathFactory, agency: TestAgency, seed: int, steps: list[str]
