@@ -17,6 +17,7 @@ import fnmatch
 import os
 import shutil
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -360,6 +361,7 @@ class _SimFile:
     def __init__(self, disk: SimDisk, descriptor: int, content: _Content) -> None:
         self._disk = disk
         self._descriptor: int | None = descriptor
+        self._close = weakref.finalize(self, os.close, descriptor)  # as the kernel does for a process that is killed
         self._content = content
         self._failed = False
 
@@ -374,10 +376,9 @@ class _SimFile:
             self._disk.sync_of(descriptor, self._content)
 
     def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+        self._descriptor = None
+        with contextlib.suppress(OSError):
+            self._close()
 
     def _usable(self) -> int:
         assert self._descriptor is not None, "the file is closed"
