@@ -35,6 +35,7 @@ def rows(place: Place) -> Iterator[Row]:
     seconds = QUICK_S if place.quick else WHOLE_S
     with camera:
         camera.light(camera.start(), Colour.GREEN)
+        camera.wait("a fragment in the ring", lambda status: status.get("captured_end_ns") is not None)
         heard, red, bare = _presses(camera, folder / "bare", QUICK_PRESSES if place.quick else PRESSES)
         full = [_full_ring(camera) for _ in range(1 if place.quick else FULL_RINGS)]
         pressed_ns = camera.do("tap")
@@ -61,8 +62,8 @@ def rows(place: Place) -> Iterator[Row]:
         f"bare write and fsyncs {tail(bare, 'ms', 1)}; ratio {median(ratios(red, bare)):.1f}",
         f"p99 50 ms + the bare fsyncs' p99 = {limit_ms:.0f} ms",
         percentile(red, 99) <= limit_ms,
-        "The ring holds a fragment or two that no recording has; with none, red waits for the next keyframe, which is "
-        "the empty ring's limit.",
+        "The ring holds a fragment or two that no recording has; with none, red waits for the next keyframe: that is "
+        "the row of the empty ring.",
     )
     yield Row(
         f"press to red, real process, ring of {PRERECORD_S} s at 8 Mbit/s",
