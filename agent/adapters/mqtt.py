@@ -19,6 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -175,8 +176,10 @@ class _Connection(threading.Thread):
             # paho parses what a peer sends and may raise anything on it. A connection is what that may cost, no more.
             self._end(f"{self._address}: {type(error).__name__} ({error})")
         finally:
-            self._hang_up()
-            self._post(Disconnected(self.number, self._why or _CLOSED))
+            try:
+                self._hang_up()
+            finally:
+                self._post(Disconnected(self.number, self._why or _CLOSED))
 
     def _connect(self) -> None:
         client = self._client
@@ -210,8 +213,11 @@ class _Connection(threading.Thread):
         self._send_waiting()
         if self._why is None and time.monotonic() >= self._deadline:
             self._end(_CLOSED if self._greeted else f"{self._address}: the broker did not answer")
+        if self._why is not None:
+            return
         connection = self._client.socket()
-        if self._why is not None or connection is None:
+        if connection is None:
+            self._end(f"{self._address}: the connection is gone")
             return
         assert isinstance(connection, ssl.SSLSocket)
         readable, writable = self._wait(connection)
@@ -296,10 +302,11 @@ class _Connection(threading.Thread):
         connection = self._client.socket()
         if connection is None:
             return
-        if self._why == _CLOSED:
-            self._client.disconnect()  # in order, so that the broker does not publish the will
-        # paho closes it when the client is dropped; the other side shall not wait for our garbage collector
-        connection.close()
+        with suppress(OSError):  # the other side may be gone already: that is an end too
+            if self._why == _CLOSED:
+                self._client.disconnect()  # in order, so that the broker does not publish the will
+            # paho closes it when the client is dropped; the other side shall not wait for our garbage collector
+            connection.close()
 
     # paho's callbacks: on this thread, in `_turn`.
 

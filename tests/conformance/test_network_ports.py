@@ -116,7 +116,7 @@ def test_nothing_is_sent_or_said_without_a_connection(network: Network) -> None:
 
 def test_an_end_is_said_once(network: Network) -> None:
     network.broker.connect(3, GREETING)
-    network.next()
+    assert isinstance(network.next(), Connected)
     network.broker.close(status(9))
     while not isinstance(event := network.next(), Disconnected):
         assert event == Published(3, 9)

@@ -19,6 +19,7 @@ from tests.support.capture import VIDEO, footage_parts
 from tests.support.footage import make_footage, read_beeps, read_numbers
 
 SECONDS = 6
+SOUND_BLOCK_S = 1024 / 48_000
 pytestmark = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="needs ffprobe (apt-get install ffmpeg)")
 
 
@@ -28,6 +29,11 @@ class Film:
 
     init: mp4.Init
     fragments: list[tuple[bytes, tuple[mp4.TrackRun, ...]]]
+
+
+def lasts(overall: dict[str, str], seconds: int) -> bool:
+    """The file's duration. FFmpeg 7.1 adds what is left of the last sound block, which the edit list does not show."""
+    return seconds <= float(overall["duration"]) < seconds + SOUND_BLOCK_S
 
 
 def capture(path: Path, video: Video, seconds: int) -> Film:
@@ -75,7 +81,8 @@ def test_start_duration_numbers_and_beeps(film: Film, tmp_path: Path, chosen: ra
     overall, streams = probe(path)
     video, sound = streams["video"], streams["audio"]
     assert float(overall["start_time"]) == float(video["start_time"]) == 0
-    assert float(overall["duration"]) == float(video["duration"]) == len(chosen)
+    assert lasts(overall, len(chosen))
+    assert float(video["duration"]) == len(chosen)
     assert int(video["nb_read_frames"]) == int(video["nb_frames"]) == 25 * len(chosen)
     assert 0 <= float(sound["start_time"]) < 0.022
     assert len(chosen) - 0.13 < float(sound["start_time"]) + float(sound["duration"]) <= len(chosen) + 0.022
@@ -89,7 +96,8 @@ def test_a_gap_holds_the_last_picture_and_what_follows_is_in_time(film: Film, tm
     path = write_clip(tmp_path / "clip.mp4", film, [1, 4, 5])
     overall, streams = probe(path)
     assert float(overall["start_time"]) == 0
-    assert float(overall["duration"]) == 5
+    assert lasts(overall, 5)
+    assert float(streams["video"]["duration"]) == 5
     assert int(streams["video"]["nb_read_frames"]) == 75
     assert read_numbers(path) == [*range(25, 50), *range(100, 150)]
 
@@ -154,7 +162,8 @@ def test_hours_after_the_start_of_capture_a_clip_still_begins_at_0(film: Film, t
         moved.fragments.append((shifted, mp4.parse_fragment(whole, film.init)))
     path = write_clip(tmp_path / "clip.mp4", moved, range(SECONDS))
     overall, _ = probe(path)
-    assert (float(overall["start_time"]), float(overall["duration"])) == (0, SECONDS)
+    assert float(overall["start_time"]) == 0
+    assert lasts(overall, SECONDS)
     early = write_clip(tmp_path / "early.mp4", film, range(SECONDS)).read_bytes()
     late = path.read_bytes()
     assert late[-4000:] == early[-4000:]
