@@ -1,8 +1,10 @@
 """`temoin run`: the agent's process. Puts ports, rules and threads together, and takes them apart again.
 
-Start order: panel, journal, recovery, capture; ready is when capture has delivered. Three loops: intake and writer in
-threads of their own, the main loop here. What cannot be used at the start is shown on the panel, said in one line, and
-ends the process with a code that is not 0: nothing is recorded under a configuration that is not whole.
+Start order: panel, capture, journal, policy, recovery, ring; ready is when all of them are there and capture's init was
+received. The capture process takes as long to start as everything else, so it is the first; until there is a ring, what
+it sends waits in its socket. Three loops: intake and writer in threads of their own (agent/loops.py), the main loop
+here. What cannot be used at the start is shown on the panel, said in one line, and ends the process with a code that is
+not 0: nothing is recorded under a configuration that is not whole, and what capture has filmed by then is never read.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +42,7 @@ from agent.formats.age import parse_recipients
 from agent.formats.canonical import Value
 from agent.formats.statement import Policy
 from agent.intake import InitSeen, Intake, IntakeReport
+from agent.loops import start_loops
 from agent.model import NS_PER_MS, NS_PER_S, Activity, BatteryChanged, BoardEvent
 from agent.order_box import FOR_CONTROL
 from agent.orders import DockingNews, Kept, Note, Order, Report
@@ -69,7 +73,6 @@ if TYPE_CHECKING:
     from agent.docking import Neighbours
 
 CAPTURE_SOCKET = "capture.sock"
-WAIT_S = 0.25
 STATUS_EVERY_NS = NS_PER_S // 2
 IMAGE_DATE_MS = 1_767_225_600_000  # 2026-01-01: no journal of this software is older
 POWER_CUT_EXIT = 137
@@ -136,7 +139,8 @@ class Agent:
         self._terminated = False
         self._filming = False
         self._supervisor: Supervisor | None = None
-        self._loops: list[Loop] = []
+        self._loops: tuple[Loop, ...] = ()
+        self._listener: socket.socket | None = None
         self._intake: Intake | None = None
         self._ring: Ring | None = None
         self._journal: Journal | None = None
@@ -152,9 +156,10 @@ class Agent:
         self._devices.panel.show(panel(Activity.BOOTING, frozenset()), DARK_AFTER_NS)
 
     def open(self) -> None:
-        """Everything up to a running capture process."""
+        """Everything up to running loops. Of what capture has filmed, nothing is read before all this has held."""
         for wanted in (signal.SIGTERM, signal.SIGINT):
             signal.signal(wanted, self._terminate)
+        listener = self._begin_to_film()
         disk = self._disk
         found = read_last(disk)
         last_utc_ms = None if found is None else found.state.last_utc_ms
@@ -171,7 +176,6 @@ class Agent:
         with contextlib.suppress(DiskError):  # the next start tries again
             forget_before(disk, policy.version)
         ring = self._make_ring(policy)
-        listener = local_socket.listen(self._config.run / CAPTURE_SOCKET, 0o660)
         intake = Intake(listener, ring, self._heard, self._devices.clock.boot_ns)
         self._intake = intake
         outside = Outside(
@@ -187,7 +191,7 @@ class Agent:
         recorder = self._make_recorder(policy, keeper, journal, ring, custody)
         if recovery.resume is not None:
             recorder.resume(recovery.resume)
-        self._start_loops(intake, recorder, supervisor)
+        self._loops = start_loops(intake, recorder, supervisor)
         if self._config.network is not None:
             self._dockside = self._make_dockside(self._config.network, root, policy, keeper, journal, custody)
         survey = Survey(disk, custody, journal.state.low, journal.run_begins)
@@ -246,11 +250,24 @@ class Agent:
         self._devices.camera.kill()
         if self._intake is not None:
             self._intake.close()
+        if self._listener is not None:
+            self._listener.close()
         if self._ring is not None:
             self._ring.wipe()
         if self._journal is not None:
             self._journal.close()
         self._devices.close()
+
+    def _begin_to_film(self) -> socket.socket:
+        """Start capture, and listen for it.
+
+        It takes its time to start, and the journal takes its time to be read; neither needs the other before the first
+        fragment is there. One that has more to send than its socket holds waits, as for a slow agent.
+        """
+        self._listener = local_socket.listen(self._config.run / CAPTURE_SOCKET, 0o660)
+        with contextlib.suppress(CaptureError):  # the supervisor starts it again, and says what came of it
+            self._devices.camera.start()
+        return self._listener
 
     def _open_journal(
         self, disk: SimDisk, signer: FileSigner, keeper: TimeKeeper, found: LastFile | None, policy: Policy
@@ -301,27 +318,6 @@ class Agent:
         )
         needed = reserve_bytes(policy.prerecord_ms, self._board.video.max_bit_rate_bps)
         return Recorder(parts, custody, max(needed, self._board.storage.reserve_mib * 1024 * 1024), self._post)
-
-    def _start_loops(self, intake: Intake, recorder: Recorder, supervisor: Supervisor) -> None:
-        def take_in() -> bool:
-            intake.wait(WAIT_S)
-            intake.step()
-            return not reading.ending
-
-        def write() -> bool:
-            orders = supervisor.orders.take()
-            if recorder.step(orders) or orders:
-                return True
-            if writing.ending:
-                return False
-            supervisor.orders.wait(WAIT_S)
-            return True
-
-        writing = Loop("writer", write, supervisor.news.nudge)
-        reading = Loop("intake", take_in, supervisor.news.nudge)
-        self._loops = [writing, reading]
-        for loop in self._loops:
-            loop.start()
 
     def _make_dockside(
         self,

@@ -17,12 +17,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from agent.__main__ import Agent
+from agent import local_socket
+from agent.__main__ import CAPTURE_SOCKET, Agent
 from agent.adapters.signer import load_private_key
 from agent.adapters.status import read_status
 from agent.cli import main
 from agent.clock import TimeKeeper
 from agent.config import load_board, load_camera
+from agent.errors import ConfigError
 from agent.formats.age import RecipientKind, generate_identity, parse_identity
 from agent.keys import Role
 from agent.model import Colour
@@ -32,6 +34,7 @@ from agent.store.journal import Journal
 from agent.store.last import read_last
 from firmware.certificates import Issued, issue, sign
 from hw.boards import board_file
+from hw.sim.camera import PROCESS
 from hw.sim.clock import SimClock
 from hw.sim.disk import SimDisk
 from hw.sim.panel import light_now
@@ -91,7 +94,18 @@ def refused(camera: Camera, capsys: pytest.CaptureFixture[str]) -> str:
     assert complained.count("; ") >= 1, "no remedy"
     assert "Traceback" not in complained
     assert not (camera.folder / "data" / "segments").exists()
+    check_capture_ended(camera)
     return complained
+
+
+def check_capture_ended(camera: Camera) -> None:
+    """Capture, which starts before anything is checked, has not outlived the refusal; nobody can connect any more."""
+    run = camera.folder / "run"
+    if run.is_dir() and (run / PROCESS).exists():
+        assert not Path("/proc", (run / PROCESS).read_text(encoding="ascii").strip()).exists()
+    if run.is_dir() and (run / CAPTURE_SOCKET).exists():
+        with pytest.raises(ConfigError, match="nobody listens"):
+            local_socket.connect(run / CAPTURE_SOCKET)
 
 
 def shows_refusing(camera: Camera, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,6 +215,7 @@ def test_a_policy(
     said = refused(camera, capsys)
     assert problem in said
     assert "policy.line" in said
+    assert (camera.folder / "run" / PROCESS).exists(), "capture did not start before the policy was read"
     shows_refusing(camera, capsys)
 
 
