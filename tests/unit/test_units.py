@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
@@ -21,7 +18,6 @@ ExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/mosquitto.conf
 """
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
 def test_systemd_understands_every_unit(tmp_path: Path) -> None:
     for path in UNITS.glob("temoin-*"):
         text = re.sub(r"^ExecStart=/\S+", "ExecStart=/bin/true", path.read_text(), flags=re.M)  # it must exist
