@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import VERSION
-from agent.errors import ConfigError, KeyFileError
-from agent.terminal import ask_passphrase, run
+from agent.errors import CertificateError, ConfigError, KeyFileError
+from agent.terminal import ask_passphrase, printable, run
 
 if TYPE_CHECKING:
     from agent.formats.age import Identity
@@ -166,8 +166,11 @@ def _verify(parsed: argparse.Namespace) -> int:
             outside_head=_outside_head(parsed.head),
             now_ms=_now_ms(),
         )
+    except CertificateError as error:
+        sys.stderr.write(f"{PROGRAM}: {printable(str(error.at(str(parsed.trust))))}\n")
+        return COULD_NOT_CHECK
     except (ConfigError, UnreadableError) as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        sys.stderr.write(f"{PROGRAM}: {printable(str(error))}\n")
         return COULD_NOT_CHECK
     sys.stdout.write(_json_text(report.as_json()) if parsed.json else "\n".join(report.lines()) + "\n")
     return report.exit_code(parsed.allow_simulated)

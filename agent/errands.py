@@ -54,7 +54,7 @@ class Errands:
 
     def free_some(self) -> bool:
         """Space is needed: delete some of what a dock has, the oldest first. Whether anything was."""
-        return self._purge_some(self._custody.purgeable(None, 0))
+        return self._purge_some(self._custody.spare())
 
     def _do(self, errand: Errand) -> None:
         match errand:

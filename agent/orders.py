@@ -78,9 +78,9 @@ class KeepPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PurgeDue:
-    """Delete what was received `purge_days` before a time that the dock has signed."""
+    """Delete what was received `purge_days` before a time that the dock has signed; None: that time is disputed."""
 
-    signed_utc_ms: int
+    signed_utc_ms: int | None
     purge_days: int
 
 

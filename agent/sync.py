@@ -317,13 +317,18 @@ class Sync:
             self._alert("archive_differs", self._hearing.dock or "")
 
     def _delete(self, now_ns: int) -> None:
-        """What the policy lets go; when depends on times that the dock has signed, on nothing else."""
+        """What the policy lets go; when depends on times that the dock has signed, on nothing else.
+
+        While the time is disputed no date decides: what the policy purges at once goes, and the rest waits.
+        """
         if not self._custody.ready:
             return
         order, policy = self._outside.order, self._facts.policy
-        if self._purge_due and order(orders.PurgeDue(self._signed_utc_ms, policy.purge_days)):
+        disputed = self._outside.keeper.disputed
+        signed_utc_ms = None if disputed else self._signed_utc_ms
+        if self._purge_due and order(orders.PurgeDue(signed_utc_ms, policy.purge_days)):
             self._purge_due = False
-        if not self._trim_due or (self._trimmed_ns is not None and now_ns - self._trimmed_ns < TRIM_NS):
+        if disputed or not self._trim_due or (self._trimmed_ns is not None and now_ns - self._trimmed_ns < TRIM_NS):
             return
         if order(orders.TrimDue(self._signed_utc_ms)):
             self._trim_due, self._trimmed_ns = False, now_ns

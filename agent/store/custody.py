@@ -134,14 +134,22 @@ class Custody:
     def purgeable(self, signed_utc_ms: int | None, purge_days: int) -> list[Holding]:
         """What may go, oldest first: received `purge_days` before the signed time, and not on hold.
 
-        With `signed_utc_ms` None because space is needed: all that was received, what is on hold last.
+        With `signed_utc_ms` None, because the time is disputed, nothing that a date decides: no days, no end of a hold.
         """
         with self._lock:
-            received = [each for each in self._holdings.values() if each.receipt is not None] if self._ready else []
+            received = self._received()
             if signed_utc_ms is None:
-                return sorted(received, key=lambda each: (each.rec in self._held, each.seal.seq))
+                return [each for each in received if purge_days == 0 and each.rec not in self._held]
             due_ms = signed_utc_ms - purge_days * MS_PER_DAY
             return [each for each in received if self._due(each, signed_utc_ms, due_ms)]
+
+    def spare(self) -> list[Holding]:
+        """What may go because space is needed: all that was received, oldest first, what is on hold last."""
+        with self._lock:
+            return sorted(self._received(), key=lambda each: (each.rec in self._held, each.seal.seq))
+
+    def _received(self) -> list[Holding]:
+        return [each for each in self._holdings.values() if each.receipt is not None] if self._ready else []
 
     def _due(self, holding: Holding, signed_utc_ms: int, due_ms: int) -> bool:
         assert holding.received_ms is not None

@@ -16,7 +16,7 @@ from tests.support.agency import TestAgency
 
 AFTERWARDS = frozenset({"ack", "beacon", "undock", "shutdown", "refused", "checkpoint"})
 """Entries that a camera may write about the end of a docking, and hands over at the next one."""
-OF_A_COPY = frozenset({"elsewhere", "copy", "purged", "trimmed"})
+OF_A_COPY = frozenset({"elsewhere", "copy", "purged"})
 """Reasons in which a card that has been emptied differs from its copy."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.formats.fields import format_utc
-from agent.model import NS_PER_MS, Activity
+from agent.model import NS_PER_MS, Activity, TimeSource
 from agent.states import Moment
 from agent.store.custody import MS_PER_DAY, Survey
 from tests.support.agency import TestAgency
@@ -85,6 +85,31 @@ def test_what_is_on_hold_stays_past_its_days_until_the_hold_ends(rig: DockRig) -
     pass_days(rig, 31)
     dock(rig)
     assert segments(rig) == 0
+    rig.check(more=frozenset({"elsewhere"}))
+
+
+def test_while_the_time_is_disputed_no_days_and_no_end_of_a_hold_count(rig: DockRig) -> None:
+    """A dock says that 60 days have passed, and another docking of the same boot that none has."""
+    for _ in range(3):
+        record(rig)
+        rig.restart()
+    first = str(rig.bodies("recording.start")[0]["rec"])
+    until = format_utc(rig.utc_ms() + 10 * DAY_MS)
+    rig.dock.waiting_orders.append(("hold", {"rec": first, "until": until}))
+    dock(rig)
+    rig.dock.waiting_orders.clear()
+    truth = rig.utc_ms
+    rig.dock.utc_ms = lambda: truth() + 60 * DAY_MS
+    dock(rig)
+    assert rig.keeper.stamp().source is TimeSource.DISPUTED
+    assert segments(rig) == 3
+    rig.purge_days = 0
+    dock(rig)
+    assert [body["rec"] for body in rig.bodies("purge")] == [
+        body["rec"] for body in rig.bodies("recording.start") if body["rec"] != first
+    ], "what goes at once depends on no date"
+    assert rig.bodies("trim") == []
+    assert [each.rec for each in rig.custody.spare()] == [first], "a press still gets its space"
     rig.check(more=frozenset({"elsewhere"}))
 
 

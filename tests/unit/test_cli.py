@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent.cli import main
 from agent.formats.age import RecipientKind
@@ -87,6 +88,18 @@ def test_verify_that_cannot_check_exits_with_2(
     complaint(capsys, "verify", tmp_path, "--trust", trust, code=2)
     complaint(capsys, "verify", tmp_path, "--trust", tmp_path / "none.pem", code=2)
     assert "--head" in complaint(capsys, "verify", tmp_path, "--trust", trust, "--head", "x", code=2)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"nonsense", b"\xff\n\x1b[2J", "camera", "two"])
+def test_verify_under_what_is_no_agencys_certificate_exits_with_2(
+    agency: TestAgency, capsys: pytest.CaptureFixture[str], tmp_path: Path, wrong: bytes | str
+) -> None:
+    camera = b"".join(each.public_bytes(Encoding.PEM) for each in agency.chain())
+    data = wrong if isinstance(wrong, bytes) else camera if wrong == "camera" else agency.root_pem * 2
+    trust = tmp_path / "agency.pem"
+    trust.write_bytes(data)
+    (tmp_path / "data" / "journal").mkdir(parents=True)
+    assert str(trust) in complaint(capsys, "verify", tmp_path / "data", "--trust", trust, code=2)
 
 
 def test_export_and_salvage_of_what_is_not_there(
