@@ -6,7 +6,7 @@ OUT ?= demo
 FOOTAGE ?=
 ARGUMENTS ?=
 
-.PHONY: help setup demo test check kills faults plaintext mutants dock-install bench lint vectors
+.PHONY: help setup demo test check kills faults plaintext mutants dock-install bench month lint vectors
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,10 @@ dock-install: ## put a dock on this Debian machine, with broker, units and backu
 bench: setup ## every figure of the design against its peer
 	@.ci/setup tests
 	@$(PYTHON) -m tests.bench
+
+month: setup ## hand a month's journal, 432,000 entries, over to a dock that is killed in the middle: ARGUMENTS="--entries N"
+	@.ci/setup check
+	@$(PYTHON) -m tests.month $(ARGUMENTS)
 
 vectors: setup ## generate the vectors of tests/vectors again
 	@for script in tests/vectors/make_*.py; do $(PYTHON) -m "tests.vectors.$$(basename $$script .py)" || exit 1; done

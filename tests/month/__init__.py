@@ -1,0 +1,1 @@
+"""A month off-line, handed over at once: real agent, real broker, real dock. `make month`."""
