@@ -34,6 +34,7 @@ from dock.tables import JournalRow, OrderRow, RecordingRow, SegmentRow
 MAX_BLOB_BYTES = 32 * 1024 * 1024
 """A segment ends before 16 MiB of footage; what says that it is larger than twice that is not asked for."""
 ORDERS = ("assign", "hold", "config")
+_WORN = ("wearer", "service", "sector", "from", "until")
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _STEP = 2000
@@ -93,20 +94,21 @@ class Catalogue:
         self.engine.dispose()
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Session]:
+        """A session to read from, beside whoever writes. Errors of the database become CatalogueError."""
         with _in_words(), Session(self.engine) as session:
             yield session
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Session]:
-        with self._reading() as session, session.begin():
+        with self.reading() as session, session.begin():
             yield session
 
     # --- from the archive ---------------------------------------------------------------------------------------------
 
     def catch_up(self, archive: Archive, tail: Tail, entries: Sequence[Entry] = ()) -> None:
         """Bring the rows of this journal up to its tail. `entries` are the newest ones, if they are at hand."""
-        with self._reading() as session:
+        with self.reading() as session:
             row = session.get(JournalRow, (tail.dev, tail.jid))
             known = -1 if row is None else row.seq
         if known >= tail.seq:
@@ -153,19 +155,19 @@ class Catalogue:
                 session.add(row)
             row.seq = entries[-1].head.seq
             for entry in entries:
-                _take_entry(session, entry)
+                _take_entry(session, row, entry)
 
     # --- what the station asks ----------------------------------------------------------------------------------------
 
     def journals(self) -> list[tuple[str, str, str]]:
         """(dev, jid, folder) of every journal."""
-        with self._reading() as session:
+        with self.reading() as session:
             rows = session.scalars(select(JournalRow).order_by(JournalRow.folder))
             return [(row.dev, row.jid, row.folder) for row in rows]
 
     def segment(self, rec: str, seg: int) -> Segment | None:
         """A closed segment by its name."""
-        with self._reading() as session:
+        with self.reading() as session:
             row = session.get(SegmentRow, (rec, seg))
             return None if row is None else _segment(session, row)
 
@@ -186,7 +188,7 @@ class Catalogue:
 
     def _segments(self, limit: int, *conditions: ColumnElement[bool]) -> list[Segment]:
         query = select(SegmentRow).where(*conditions).order_by(SegmentRow.seal_seq).limit(limit)
-        with self._reading() as session:
+        with self.reading() as session:
             return [_segment(session, row) for row in session.scalars(query)]
 
     def mark_stored(self, rec: str, seg: int) -> None:
@@ -213,9 +215,14 @@ class Catalogue:
             session.flush()
             return made.number
 
+    def withdraw(self, dev: str, name: str) -> None:
+        """Forget the orders of this type that this camera has not journalled yet."""
+        with self._writing() as session:
+            session.execute(delete(OrderRow).where(OrderRow.dev == dev, OrderRow.name == name))
+
     def orders(self, dev: str) -> list[Order]:
         """What this camera has not journalled yet, the oldest first."""
-        with self._reading() as session:
+        with self.reading() as session:
             rows = session.scalars(select(OrderRow).where(OrderRow.dev == dev).order_by(OrderRow.number))
             return [Order(row.number, row.name, _value(row)) for row in rows]
 
@@ -223,8 +230,10 @@ class Catalogue:
 # --- entries to rows --------------------------------------------------------------------------------------------------
 
 
-def _take_entry(session: Session, entry: Entry) -> None:
+def _take_entry(session: Session, journal: JournalRow, entry: Entry) -> None:
     kind, body = entry.head.kind, entry.body
+    if kind == "dock":
+        _take_wearer(journal, {})
     if body is None:
         return
     if kind == "recording.start":
@@ -239,7 +248,16 @@ def _take_entry(session: Session, entry: Entry) -> None:
             row.purge_seq = entry.head.seq
     elif kind in ("receipt", "hold", "assign", "config") and body.get("statement") is not None:
         said = statement.parse_embedded(fields.object_of(body, "statement"))
+        if said.name == "assign":
+            _take_wearer(journal, said.value)
         _take_statement(session, entry, said)
+
+
+def _take_wearer(journal: JournalRow, assignment: Object) -> None:
+    """What an `assign` says, or, by a new docking, nothing any more."""
+    said = {key: None if key not in assignment else fields.text_of(assignment, key) for key in _WORN}
+    journal.wearer, journal.service, journal.sector = said["wearer"], said["service"], said["sector"]
+    journal.worn_from, journal.worn_until = said["from"], said["until"]
 
 
 def _take_start(session: Session, entry: Entry, body: Object) -> None:

@@ -1,27 +1,31 @@
-"""`/health` and `/metrics`, for those on this computer: no certificate is asked for, and nothing can be done there.
+"""`/health`, `/metrics` and `/cameras`, for those on this computer: nobody is asked who they are, nothing can be done.
 
-Guarantees: 200 means that the station has ticked within STALE_S and that the broker answers; else 503, which says what
-is missing.
+Guarantees: 200 of `/health` means that the station has ticked within STALE_S and that the broker answers; else 503,
+which says what is missing. `/cameras` reads the catalogue beside the station, in a thread of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
 from agent.toml_table import Address
+from dock.catalogue import CatalogueError
 from dock.metrics import Metrics
 
 STALE_S = 10
-ROUTES = ("/health", "/metrics")
+ROUTES = ("/health", "/metrics", "/cameras")
 
 
 class Health:
-    """Listens from `start` to `stop`. `connected`: whether the broker answers."""
+    """Listens from `start` to `stop`. `connected`: whether the broker answers. `cameras` is called in other threads."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, cameras: Callable[[], Mapping[str, object]]) -> None:
         self.connected = False
+        self._cameras = cameras
         self._metrics = metrics
         self._ticked: float | None = None
         self._runner: web.AppRunner | None = None
@@ -35,6 +39,7 @@ class Health:
         application = web.Application()
         application.router.add_get(ROUTES[0], self._health)
         application.router.add_get(ROUTES[1], self._text)
+        application.router.add_get(ROUTES[2], self._found)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, listen.host, listen.port).start()
@@ -53,3 +58,9 @@ class Health:
 
     async def _text(self, request: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), content_type="text/plain", charset="utf-8")
+
+    async def _found(self, request: web.Request) -> web.Response:
+        try:
+            return web.json_response(await asyncio.to_thread(self._cameras))
+        except CatalogueError as error:
+            return web.json_response({"problem": error.problem}, status=503)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -25,6 +25,8 @@ from agent.model import Arrived, Connected, Disconnected, Greeting, NetworkEvent
 from agent.model import Message as Outgoing
 from agent.ports import Random
 from dock.blobs import Blob, BlobError, Outcome, Upload
+from dock.cameras import cameras, overview
+from dock.catalogue import Catalogue
 from dock.config import DockConfig
 from dock.health import Health
 from dock.intake import Intake
@@ -32,6 +34,7 @@ from dock.log import Log
 from dock.metrics import Metrics
 from dock.opening import Opened, StationClock, load_papers, open_station, tls_files
 from dock.station import Message, Station
+from dock.trouble import Trouble
 
 TICK_S = 1
 FIRST_WAIT_S = 1
@@ -61,6 +64,7 @@ class DockProcess:
         self._published = 0
         self._counted: Counter[str] = Counter()
         self._docked: frozenset[str] = frozenset()
+        self._troubles: Mapping[str, Trouble] = {}
         listen = wire.status_topic("+")
         self._greeting = Greeting(listen, "", b"")
         self._broker = MqttBroker(
@@ -89,7 +93,7 @@ class DockProcess:
         intake = Intake(
             _Desk(self, station, self._clock), self._papers.root, self._clock.utc_ms, self._log, self.metrics
         )
-        health = Health(self.metrics)
+        health = Health(self.metrics, lambda: self._overview(opened.catalogue))
         try:
             await intake.start(config.intake, server_context(tls_files(config)))
             await health.start(config.health)
@@ -98,6 +102,10 @@ class DockProcess:
         finally:
             await health.stop()
             await intake.stop()
+
+    def _overview(self, catalogue: Catalogue) -> Mapping[str, object]:
+        found = cameras(catalogue, self._clock.utc_ms())
+        return overview(found, self._docked, self._troubles, self._clock.moment().mono_ns)
 
     async def _loops(self, station: Station, health: Health) -> None:
         """Until one of them ends: the first by order, the others by an error."""
@@ -235,6 +243,7 @@ class DockProcess:
         for dev in sorted(self._docked - docked):
             self._log.write("undocked", camera=dev)
         self._docked = docked
+        self._troubles = dict(station.last_troubles)
         self.metrics.docked.set(len(docked))
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:

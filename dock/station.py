@@ -21,7 +21,7 @@ Source: docs/docking.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -38,7 +38,7 @@ from dock.catalogue import Catalogue
 from dock.journal import DockJournal
 from dock.lines import RefusedError, Tail
 from dock.statements import Addressee, Author
-from dock.trouble import Troubles
+from dock.trouble import Trouble, Troubles
 from dock.voice import Message, Moment, Voice
 
 __all__ = ["Message", "Moment", "Rules", "Station"]
@@ -107,6 +107,11 @@ class Station:
     def docked(self) -> Sequence[str]:
         """The cameras in a session."""
         return tuple(self._sessions)
+
+    @property
+    def last_troubles(self) -> Mapping[str, Trouble]:
+        """The last alert or refusal of each camera, and of `archive`, in this run."""
+        return self._troubles.last
 
     # --- MQTT ---------------------------------------------------------------------------------------------------------
 
@@ -201,6 +206,8 @@ class Station:
 
     def _begin(self, status: Status, now: Moment) -> list[Message]:
         self._end(status.dev)
+        # A camera is handed out from its dock: what was ordered before this docking was for the shift before it.
+        self._catalogue.withdraw(status.dev, "assign")
         session = _Session(Addressee(status.dev, status.jid, status.session), status.low)
         try:
             tail = self._archive.tail(status.dev, status.jid)

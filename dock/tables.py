@@ -14,7 +14,9 @@ class Base(DeclarativeBase):
 
 
 class JournalRow(Base):
-    """A journal, and how far the catalogue has read it: up to and with entry `seq`."""
+    """A journal, and how far the catalogue has read it: up to and with entry `seq`. `wearer` to `worn_until`: the
+    assignment that the camera has journalled since its last docking, all None without one.
+    """
 
     __tablename__ = "journals"
 
@@ -23,6 +25,11 @@ class JournalRow(Base):
     folder: Mapped[str] = mapped_column(String(48), unique=True)
     first: Mapped[int] = mapped_column(BigInteger)
     seq: Mapped[int] = mapped_column(BigInteger)
+    wearer: Mapped[str | None] = mapped_column(String(32))
+    service: Mapped[str | None] = mapped_column(String(100))
+    sector: Mapped[str | None] = mapped_column(String(100))
+    worn_from: Mapped[str | None] = mapped_column(String(24))
+    worn_until: Mapped[str | None] = mapped_column(String(24))
 
 
 class RecordingRow(Base):
@@ -70,9 +77,12 @@ class SegmentRow(Base):
 
 
 class OrderRow(Base):
-    """What a camera shall be told at its next docking: type and own fields of a statement, as canonical JSON."""
+    """What a camera shall be told: type and own fields of a statement, as canonical JSON. No number comes twice: the
+    station remembers by it what it has said.
+    """
 
     __tablename__ = "orders"
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     dev: Mapped[str] = mapped_column(String(32), index=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from agent.errors import TemoinError
 from agent.formats.canonical import Value
@@ -16,17 +17,27 @@ from dock.journal import DockJournal
 AGAIN_NS = 60 * NS_PER_S
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that went wrong, and when, on the boot clock."""
+
+    cause: str
+    mono_ns: int
+
+
 class Troubles:
-    """`counts` has every one of them, as `alerts` and `refused`."""
+    """`counts` has every one of them, as `alerts` and `refused`; `last` the newest of each camera."""
 
     def __init__(self, journal: DockJournal, counts: Counter[str]) -> None:
         self._journal = journal
         self._counts = counts
+        self.last: dict[str, Trouble] = {}
         self._said_ns: dict[tuple[str, str], int] = {}
 
     def alert(self, dev: str, cause: str, mono_ns: int, values: Mapping[str, Value], remedy: str) -> None:
         """Something needs a person. `mono_ns` is now."""
         self._counts["alerts"] += 1
+        self.last[dev] = Trouble(cause, mono_ns)
         if self._may_say(dev, cause, mono_ns):
             self._journal.alert(cause, {"dev": dev, **values}, remedy)
 
@@ -37,6 +48,7 @@ class Troubles:
     def refuse(self, dev: str, cause: str, mono_ns: int, values: Mapping[str, Value]) -> None:
         """Something of this camera was not taken, and leaves no other trace."""
         self._counts["refused"] += 1
+        self.last[dev] = Trouble(cause, mono_ns)
         if self._may_say(dev, cause, mono_ns):
             self._journal.refuse(cause, {"dev": dev, **values}, "look_at_camera")
 

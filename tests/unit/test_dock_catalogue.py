@@ -130,10 +130,11 @@ def test_nobody_speaks_of_the_recordings_of_others(bench: Bench, agency: TestAge
 
 def test_an_order_is_said_until_the_camera_has_it(bench: Bench, agency: TestAgency, tmp_path: Path) -> None:
     made = camera(agency, tmp_path / "1")
+    bench.ask(made)
     bench.catalogue.order("cam-01", "assign", {**ASSIGN, "wearer": "b" * 32}, 0)
     bench.catalogue.order("cam-01", "assign", ASSIGN, 0)
     bench.catalogue.order("cam-02", "assign", ASSIGN, 0)
-    said = bench.ask(made)
+    said = bench.tick()
     assert names(said)[-1] == "assign"
     assert said[-1].value["wearer"] == "a" * 32
     assert [entry.head.kind for entry in bench.own_entries("assign")] == ["assign"]
@@ -143,6 +144,19 @@ def test_an_order_is_said_until_the_camera_has_it(bench: Bench, agency: TestAgen
     assert bench.catalogue.orders("cam-01") == []
     assert len(bench.catalogue.orders("cam-02")) == 1
     assert "assign" not in names(bench.ask(made, "2" * 32))
+
+
+def test_an_assignment_is_for_the_docking_in_which_it_was_ordered(
+    bench: Bench, agency: TestAgency, tmp_path: Path
+) -> None:
+    made = camera(agency, tmp_path / "1")
+    bench.catalogue.order("cam-01", "assign", ASSIGN, 0)  # while it was out
+    assert "assign" not in names(bench.ask(made))
+    bench.catalogue.order("cam-01", "assign", ASSIGN, 0)
+    assert "assign" in names(bench.tick())
+    assert "assign" not in names(bench.ask(made, "2" * 32))  # it may have left with it: now that shift is over
+    assert "assign" not in names(bench.tick(100))
+    assert bench.catalogue.orders("cam-01") == []
 
 
 def test_an_order_that_was_not_heard_is_said_again_at_the_next_docking(
@@ -163,6 +177,16 @@ def test_an_order_that_was_not_heard_is_said_again_at_the_next_docking(
 def test_an_order_that_cannot_be_said(bench: Bench, name: str, value: Object) -> None:
     with pytest.raises(FormatError):
         bench.catalogue.order("cam-01", name, value, 0)
+
+
+def test_no_number_comes_twice(tmp_path: Path) -> None:
+    catalogue = Catalogue.open(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
+    numbers = []
+    for _ in range(3):
+        numbers.append(catalogue.order("cam-01", "assign", ASSIGN, 0))
+        catalogue.withdraw("cam-01", "assign")
+    assert numbers == sorted(set(numbers))
+    catalogue.close()
 
 
 def test_holds_of_two_recordings(bench: Bench) -> None:
