@@ -26,6 +26,7 @@ from agent.adapters.signer import FileSigner
 from agent.adapters.status import write_status
 from agent.button import Button
 from agent.clock import TimeKeeper
+from agent.conditions import Rules
 from agent.config import (
     RING_RESERVE_MS,
     Board,
@@ -58,7 +59,7 @@ from agent.store.last import LastFile, read_last
 from agent.store.relay import forget_before
 from agent.store.segments import SealBuffer
 from agent.store.space import reserve_bytes
-from agent.supervisor import FOR_REPORTS, TICK_NS, Outside, Rules, Supervisor
+from agent.supervisor import FOR_REPORTS, TICK_NS, Outside, Supervisor
 from agent.terminal import printable
 from agent.threads import Loop
 from hw.boards import board_file

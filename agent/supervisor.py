@@ -11,16 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent import orders
-from agent.battery import BatteryWatch
 from agent.button import Button, DoubleTap, Gesture, Hold, Press, Stuck, Tap
-from agent.config import BatteryLevels
+from agent.conditions import Conditions, Rules
 from agent.dock_watch import DockWatch
 from agent.formats.canonical import Value
 from agent.intake import Captured, CaptureGone, InitSeen, IntakeReport
 from agent.ladder import CameraWatch
 from agent.mailbox import Mailbox
 from agent.model import (
-    DARK,
     NS_PER_MS,
     NS_PER_S,
     Activity,
@@ -30,7 +28,6 @@ from agent.model import (
     Condition,
     Contact,
     GapCause,
-    Light,
     NoticeState,
     OutputFailed,
     StopCause,
@@ -40,26 +37,17 @@ from agent.model import (
 )
 from agent.order_box import OrderBox
 from agent.ports import Camera, Panel
-from agent.states import Event, Moment, RecordingLight, cue, moment, next_activity, shown
+from agent.showing import Showing
+from agent.states import Event, Moment, RecordingLight, moment, next_activity
 from agent.status import Status
 
 TICK_NS = 50 * NS_PER_MS
-SHOW_AGAIN_NS = NS_PER_S  # well within the 3 s after which a light that nobody shows goes dark
 CHECK_ROOM_NS = 10 * NS_PER_S
 STOP_WITHIN_NS = 3 * NS_PER_S  # a stop waits so long for the fragment that holds its moment
 NEWS = 512
 FOR_REPORTS = 64  # slots that capture leaves to writer and board
 
 News = BoardEvent | orders.Report | IntakeReport | orders.DockingNews
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What policy and board say to the main loop."""
-
-    sound: bool
-    prerecord_sound: bool
-    battery: BatteryLevels
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +84,15 @@ class Supervisor:
     ) -> None:
         self.news: Mailbox[News] = Mailbox(NEWS)
         self.ended = False
-        self._rules = rules
-        self._panel = panel
-        self._orders = OrderBox(lambda: panel.play(cue(Moment.WRITER_LATE)))
+        self._showing = showing = Showing(panel)
+        self._orders = OrderBox(lambda: showing.tell(Moment.WRITER_LATE))
         self.orders = self._orders.mailbox
         self._camera = CameraWatch(camera, outside.camera_said, self._orders.alert)
         self._outside = outside
         self._dock = DockWatch()
-        self._disputed = False
         self._button = button
         self._activity = Activity.BOOTING
-        self._interrupted = interrupted
+        self._conditions = Conditions(rules, outside.time_source, outside.worn, interrupted)
         self._recording: RecordingLight | None = None
         self._rec: str | None = None if resuming is None else resuming[0]
         self._press_ns: int | None = None if resuming is None else resuming[1]
@@ -117,20 +103,14 @@ class Supervisor:
         self._ending: Event | None = None
         self._end_cause = "switched_off"
         self._notice = NoticeState.UNKNOWN
-        self._heard = True
-        self._late = False
-        self._battery = BatteryWatch(rules.battery)
-        self._failed_outputs: set[str] = set()
         self._unavailable: Unavailable | None = None
-        self._shown: Light | None = None
-        self._show_next_ns = 0
         self._check_room_ns = 0
 
     def start(self, now_ns: int) -> None:
         """Journal, policy and panel are there: start capture, and go on with what a crash left open."""
         self._event(Event.OPENED, now_ns)
-        if self._interrupted:
-            self._panel.play(cue(Moment.INTERRUPTED))
+        if self._conditions.interrupted:
+            self._showing.tell(Moment.INTERRUPTED)
         if self._rec is not None:
             self._recording = RecordingLight(self._captured_end_ns)
             self._event(Event.RESUME, now_ns)
@@ -160,14 +140,14 @@ class Supervisor:
         """The camera as it is after the last step."""
         return Status(
             self._activity,
-            self._conditions(),
-            self._shown or DARK,
+            self._holding(),
+            self._showing.light,
             self._rec,
             self._press_ns if self._rec else None,
             self._durable_end_ns,
             self._captured_end_ns,
             self._notice,
-            self._battery.percent,
+            self._conditions.battery.percent,
             self._unavailable,
             self._camera.said,
             self._dock.docking,
@@ -216,7 +196,7 @@ class Supervisor:
     def _captured(self, item: Captured, now_ns: int) -> None:
         self._camera.delivered(now_ns)
         self._captured_end_ns = item.info.end_ns
-        self._heard = item.info.sound
+        self._conditions.heard = item.info.sound
         if self._recording is not None:
             self._recording.on_captured(item.info.end_ns, now_ns)
 
@@ -225,10 +205,10 @@ class Supervisor:
             return
         self._rec = item.rec
         self._durable_end_ns = item.end_ns
-        self._interrupted = False  # this press has acknowledged it: recording.start is durable
+        self._conditions.interrupted = False  # this press has acknowledged it: recording.start is durable
         self._recording.on_commit(item.end_ns, now_ns)
         self._event(Event.DURABLE, now_ns)
-        self._show_next_ns = now_ns  # red is re-armed by each durable fragment
+        self._showing.show_soon(now_ns)  # red is re-armed by each durable fragment
 
     def _stopped(self, now_ns: int) -> None:
         self._event(Event.STOPPED, now_ns)
@@ -248,7 +228,7 @@ class Supervisor:
 
     def _marked(self, item: orders.Marked) -> None:
         told = {None: Moment.MARKED, NoticeState.ANNOUNCED: Moment.ANNOUNCED}
-        self._panel.play(cue(told.get(item.notice, Moment.IMPOSSIBLE)))
+        self._showing.tell(told.get(item.notice, Moment.IMPOSSIBLE))
 
     def _refused(self, item: orders.Refused | orders.Failed, now_ns: int) -> None:
         self._unavailable = item.why
@@ -274,15 +254,14 @@ class Supervisor:
                 self._event(Event.INIT, now_ns)
 
     def _battery_changed(self, item: BatteryChanged, now_ns: int) -> None:
-        if self._battery.take(item.battery):
-            self._orders.alert("battery_low", {"percent": self._battery.percent}, "charge_battery")
-            self._panel.play(cue(Moment.WARNING))
-        if self._battery.empty:
+        if self._conditions.battery.take(item.battery):
+            self._orders.alert("battery_low", {"percent": self._conditions.battery.percent}, "charge_battery")
+            self._showing.tell(Moment.WARNING)
+        if self._conditions.battery.empty:
             self._end(Event.CUT_OFF, "battery", now_ns)
 
     def _output_failed(self, output: str) -> None:
-        if output not in self._failed_outputs:  # once: the light is shown again each second
-            self._failed_outputs.add(output)
+        if self._showing.failed_first(output):
             self._orders.alert("output_failed", {"output": output}, "check_panel")
 
     # The dock.
@@ -381,35 +360,16 @@ class Supervisor:
         if now_ns >= self._check_room_ns and self._recording is None and not self.ended:
             self._check_room_ns = now_ns + CHECK_ROOM_NS
             self._orders.post(orders.CheckRoom())
-        disputed = self._outside.time_source() is TimeSource.DISPUTED
-        if disputed and not self._disputed:
+        if self._conditions.newly_disputed():
             self._orders.alert("clock_disputed", {}, "dock_camera")
-        self._disputed = disputed
-        late = self._recording is not None and self._recording.writer_late(now_ns)
-        if late and not self._late:
-            self._panel.play(cue(Moment.WRITER_LATE))
-        self._late = late
+        self._showing.watch_writer(self._recording, now_ns)
 
     def _show(self, now_ns: int) -> None:
-        light, dark_after_ns = shown(self._activity, self._conditions(), self._recording, now_ns)
-        if light == self._shown and now_ns < self._show_next_ns:
-            return
-        self._shown = light
-        self._show_next_ns = now_ns + SHOW_AGAIN_NS
-        self._panel.show(light, dark_after_ns)
+        self._showing.show(self._activity, self._holding(), self._recording, now_ns)
 
-    def _conditions(self) -> frozenset[Condition]:
-        holds = {
-            Condition.DOCKED: self._dock.docked,
-            Condition.NO_WEARER: not self._outside.worn(),
-            Condition.INTERRUPTED: self._interrupted,
-            Condition.CAMERA_FAILING: self._camera.failing,
-            Condition.WRITER_LATE: self._late,
-            Condition.CLOCK_UNKNOWN: self._outside.time_source() in (TimeSource.NONE, TimeSource.DISPUTED),
-            Condition.NO_SOUND: self._sound_wanted() and not self._heard,
-            Condition.LOW_BATTERY: self._battery.low,
-        }
-        return frozenset(condition for condition, true in holds.items() if true)
+    def _holding(self) -> frozenset[Condition]:
+        recording = self._recording is not None
+        return self._conditions.hold(recording, self._dock.docked, self._camera.failing, self._showing.writer_late)
 
     # How it is said.
 
@@ -423,11 +383,8 @@ class Supervisor:
         told = moment(self._activity, event)
         self._activity = after
         if told is not None:
-            self._panel.play(cue(told))
-            self._show_next_ns = now_ns
-
-    def _sound_wanted(self) -> bool:
-        return self._rules.sound and (self._rules.prerecord_sound or self._recording is not None)
+            self._showing.tell(told)
+            self._showing.show_soon(now_ns)
 
     def _wire_sound(self) -> None:
-        self._outside.want_sound(self._sound_wanted())
+        self._outside.want_sound(self._conditions.sound_wanted(self._recording is not None))

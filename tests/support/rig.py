@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from agent import local_socket
 from agent.button import Button
 from agent.clock import TimeKeeper
+from agent.conditions import Rules
 from agent.config import BatteryLevels
 from agent.errors import CaptureError
 from agent.evidence import verdict
@@ -37,7 +38,7 @@ from agent.store.custody import Custody, Survey
 from agent.store.journal import Journal
 from agent.store.last import read_last
 from agent.store.segments import SealBuffer
-from agent.supervisor import FOR_REPORTS, Outside, Rules, Supervisor
+from agent.supervisor import FOR_REPORTS, Outside, Supervisor
 from hw.sim.disk import SimDisk
 from tests.support import mp4
 from tests.support.agency import NOW_MS, TestAgency, seeded_random
