@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from agent.terminal import run
-from tests.bench.films import SMALL
+from tests.bench.films import HD
 from tests.bench.month import ENTRIES, KEPT
 from tests.bench.place import refuse_memory
 from tests.bench.start import MONTH_RATIO
@@ -34,7 +34,7 @@ def _run(parent: Path, entries: int) -> int:
     refuse_memory(parent)
     folder = Path(tempfile.mkdtemp(prefix="month-", dir=parent)).resolve()
     try:
-        station = Station(folder, SMALL, entries, KEPT * entries // ENTRIES)
+        station = Station(folder, HD, entries, KEPT * entries // ENTRIES)
         ratio = station.start_ratio(folder / "empty")
         met, limit = ratio <= MONTH_RATIO, f"{MONTH_RATIO} x"
         rows = [Row("start to ready, against an empty card", f"{ratio:.2f}", limit=limit, met=met)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from agent.errors import FormatError
@@ -196,3 +197,18 @@ def test_holds_of_two_recordings(bench: Bench) -> None:
         "cam-01-01234567-2",
         "cam-01-01234567-1",
     ]
+
+
+def test_many_segments_cost_one_question(bench: Bench, agency: TestAgency, tmp_path: Path) -> None:
+    """What waits for its receipt is asked for with each batch of lines, and may be hundreds."""
+    made = builder(tmp_path / "1", agency, "cam-01")
+    made.genesis()
+    made.record((1,) * 12)
+    made.dock("dock-01", SESSION)
+    bring(bench, made, uploads=0)
+    asked: list[str] = []
+    event.listen(bench.catalogue.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+    found = bench.catalogue.due(made.dev, made.jid, 99)
+    assert len(found) == 12
+    assert {each.blob.folder for each in found} == {"cam-01"}
+    assert len(asked) == 1
