@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent import keys
 from agent.errors import CertificateError, FormatError, SignatureError
+from agent.evidence.brackets import BracketCheck
 from agent.evidence.read import Damage, Line, Torn
 from agent.evidence.starts import StartCheck, UnsignedRuns
 from agent.evidence.statements import StatementCheck
@@ -23,6 +24,8 @@ from agent.evidence.verdict import Findings, Verdict
 from agent.formats import fields, statement
 from agent.formats.canonical import Object
 from agent.formats.entries import Entry
+from agent.formats.statement import Statement
+from agent.model import TimeSource
 from agent.store import state
 from agent.store.state import JournalState, Reference
 
@@ -79,6 +82,7 @@ class ChainCheck:
         self._starts = StartCheck(findings, torn_lines_are_here=not self._is_excerpt and not is_copy)
         self._unsigned = UnsignedRuns(findings)
         self._statements = StatementCheck(root, findings)
+        self.brackets = BracketCheck()
         self._ack: tuple[Reference, int] | None = None
         self._trimmed: int | None = None
         self._outside_seen = False
@@ -99,6 +103,7 @@ class ChainCheck:
         """Say what only the end of the journal shows."""
         self._starts.finish()
         self._unsigned.finish()
+        self.brackets.finish()
         if self.first_seq and not self._is_excerpt:
             self._check_start_is_trimmed(self.first_seq)
         if self.last is None:
@@ -116,6 +121,7 @@ class ChainCheck:
         self._after_damage = True
         self.unbroken = False
         self._state = None
+        self.brackets.break_off()
         rival = damage.rival
         if rival is not None and self._is_signed_by_us(rival):
             self._add(Verdict.FORK, "rival", damage.where, "the camera signed two entries with this number")
@@ -138,7 +144,11 @@ class ChainCheck:
             self._add(Verdict.PARTIAL, "withheld", line.where, f"the body of this {entry.head.kind} entry is withheld")
         self._starts.take(line, self.unbroken)
         self._unsigned.take(line, self.unbroken)
-        self._read_body(line)
+        said = self._read_body(line)
+        if bad:
+            self.brackets.break_off()
+        else:
+            self.brackets.take(line, said)
         self._fold(line, bad)
         self._check_time(line)
         self._check_outside_head(line)
@@ -260,6 +270,7 @@ class ChainCheck:
         if head.seq > last.head.seq + 1:
             self.unbroken = False
             self._state = None
+            self.brackets.break_off()
             missing = f"entries {last.head.seq + 1} to {head.seq - 1} before it are missing"
             # A writer never leaves a number out inside a file; a whole file can be lost.
             verdict = Verdict.INVALID if line.file == self._last_file else Verdict.INCOMPLETE
@@ -276,6 +287,9 @@ class ChainCheck:
 
     def _check_time(self, line: Line) -> None:
         stamp = line.entry.head.stamp
+        if stamp.source is TimeSource.DISPUTED:
+            problem = "its time is disputed: two claims are more than 24 h apart, and no token decides"
+            self._add(Verdict.PARTIAL, "disputed", line.where, problem)
         if stamp.utc_ms is None or stamp.err_ms is None:
             return
         if self._validity_ms is not None:
@@ -294,23 +308,24 @@ class ChainCheck:
             problem = "is another entry than the one whose head is known outside"
             self._add(Verdict.FORK, "outside-head", line.where, problem)
 
-    def _read_body(self, line: Line) -> None:
-        """What entries say of the journal itself."""
+    def _read_body(self, line: Line) -> Statement | None:
+        """What entries say of the journal itself; the statement in it if that is good."""
         entry = line.entry
         body = entry.body
         if entry.head.kind == "dock":
             self._statements.take_dock(line)
         if body is None:
-            return
+            return None
         if body.get("statement") is not None:
-            self._statements.take(body, line, self.unbroken and not self._is_excerpt and not self.withheld)
             if entry.head.kind == "ack":
                 self._take_ack(entry, body)
-        elif entry.head.kind == "trim":
+            return self._statements.take(body, line, self.unbroken and not self._is_excerpt and not self.withheld)
+        if entry.head.kind == "trim":
             self._take_trim(body, line)
         elif entry.head.kind == "key.rotate":
             self.key_class = fields.text_of(body, "key_class")
             self._take_chain(body, line)
+        return None
 
     def _take_ack(self, entry: Entry, body: Object) -> None:
         said = statement.parse_embedded(fields.object_of(body, "statement"))

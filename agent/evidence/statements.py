@@ -27,6 +27,7 @@ class _Session:
 
     dock: str
     session: str
+    boot: str
     chain: tuple[x509.Certificate, ...]
 
 
@@ -56,31 +57,42 @@ class StatementCheck:
         if role.id != dock:
             self._invalid("dock", line, f"its certificate is of {role.urn}, not of dock {dock}")
             return
-        self._session = _Session(dock, fields.text_of(body, "session"), chain)
+        self._session = _Session(dock, fields.text_of(body, "session"), line.entry.head.stamp.boot, chain)
 
-    def take(self, body: Object, line: Line, whole: bool) -> None:
-        """An entry with a statement; `whole` says that all entries from genesis on were there, with their bodies."""
+    def take(self, body: Object, line: Line, whole: bool) -> statement.Statement | None:
+        """An entry with a statement; `whole` says that all entries from genesis on were there, with their bodies.
+
+        The statement if it is good, and its session began in the boot that it stands in: no docking outlives a boot.
+        """
         said = statement.parse_embedded(fields.object_of(body, "statement"))
-        if self._session is not None:
-            self._check(said, self._session, line)
-        elif whole:
+        session = self._session
+        if session is not None:
+            good = self._check(said, session, line)
+            return said if good and session.boot == line.entry.head.stamp.boot else None
+        if whole:
             self._invalid("statement", line, "no good dock entry before it says whose statement this is")
         elif not self._noted:
             self._noted = True
             problem = "its dock entry is not here, so the dock's signature is not checked"
             self._findings.notes.append(f"{line.where}: {problem}")
+        return None
 
-    def _check(self, said: statement.Statement, session: _Session, line: Line) -> None:
+    def _check(self, said: statement.Statement, session: _Session, line: Line) -> bool:
         head = line.entry.head
         expected = {"dock": session.dock, "session": session.session, "dev": head.dev, "jid": head.jid}
         for key, value in expected.items():
             if said.value[key] != value:
                 self._invalid("statement", line, f"its {key} is {said.value[key]}, not {value}")
-                return
+                return False
         try:
             keys.verify_statement(said, session.chain, self._root, "statement", head.stamp.utc_ms)
+            if said.name == "beacon":  # its own word for the time must be one at which it may speak
+                own_ms = fields.parse_utc(said.value["utc"], "beacon.utc")
+                keys.check_chain(session.chain, self._root, ("dock",), "statement", own_ms)
         except (CertificateError, SignatureError) as error:
             self._invalid("statement", line, f"{error.where}: {error.problem}")
+            return False
+        return True
 
     def _invalid(self, code: str, line: Line, problem: str) -> None:
         self._findings.add(Verdict.INVALID, code, line.where, problem)

@@ -7,7 +7,7 @@ docs/formats.md, "Verdicts".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -88,8 +88,49 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
+class Bracket:
+    """Between which times a moment lies, as docks claim: UTC in ms, None where nobody says it.
+
+    `docks` made the claims that limit it. `disputed`: claims contradict one another, and it covers them all.
+    """
+
+    not_before_ms: int | None = None
+    not_after_ms: int | None = None
+    docks: tuple[str, ...] = ()
+    disputed: bool = False
+
+    @property
+    def width_ms(self) -> int | None:
+        """None if a side is open."""
+        if self.not_before_ms is None or self.not_after_ms is None:
+            return None
+        return self.not_after_ms - self.not_before_ms
+
+    @property
+    def whose(self) -> str:
+        """Whose word it is."""
+        if not self.docks:
+            return "nobody but the camera says when this was"
+        said = f"by the claim of dock {' and dock '.join(self.docks)}, not proven by a token"
+        return f"{said}; DISPUTED" if self.disputed else said
+
+    def __str__(self) -> str:
+        return f"not before {_or_open(self.not_before_ms)}, not after {_or_open(self.not_after_ms)}"
+
+    def as_json(self) -> Object:
+        return {
+            "not_before": _utc_or_none(self.not_before_ms),
+            "not_after": _utc_or_none(self.not_after_ms),
+            "width_ms": self.width_ms,
+            "claimed_by": list(self.docks),
+            "disputed": self.disputed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSummary:
-    """What the journal says of one recording. `press` is the stamp of its first entry."""
+    """What the journal says of one recording. `press` is the stamp of its first entry; `began` and `ended` bracket its
+    first and its last picture."""
 
     rec: str
     press: Stamp
@@ -97,6 +138,17 @@ class RecordingSummary:
     fragments: int
     footage_ns: int
     stopped: str | None
+    began: Bracket = Bracket()
+    ended: Bracket = Bracket()
+
+    @property
+    def widest(self) -> Bracket:
+        """The one that says less: open, or the wider."""
+        return widest((self.began, self.ended))
+
+    def bracket_lines(self) -> list[str]:
+        """When it was, for people, and whose word that is."""
+        return [f"  began {self.began}", f"  ended {self.ended}", f"  {self.widest.whose}"]
 
     def __str__(self) -> str:
         ended = f"stopped: {self.stopped}" if self.stopped else "not stopped"
@@ -116,23 +168,17 @@ class RecordingSummary:
             "fragments": self.fragments,
             "segments": self.segments,
             "stopped": self.stopped,
+            "began": self.began.as_json(),
+            "ended": self.ended.as_json(),
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Bracket:
-    """What others prove of the time: UTC in ms, None where no token says it."""
-
-    not_before_ms: int | None = None
-    not_after_ms: int | None = None
-
-    def __str__(self) -> str:
-        return f"not before {_or_open(self.not_before_ms)}, not after {_or_open(self.not_after_ms)}"
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
-    """The outcome of one verification. `camera`, `jid`, `role` and `key_class` are None where the evidence has none."""
+    """The outcome of one verification. `bracket` is the widest of its recordings.
+
+    `camera`, `jid`, `role` and `key_class` are None where the evidence has none.
+    """
 
     path: str
     layout: str
@@ -161,9 +207,9 @@ class Report:
             *(f"  {reason}" for reason in self.reasons[1:]),
             f"camera {self.camera or 'unknown'}, role {self.role or 'not proven'}, journal {self.jid or 'unknown'}",
             f"key class: {self.key_class or 'unknown'}",
-            f"time: {self.bracket}",
+            f"time: {self.bracket}; {self.bracket.whose}",
             "checked: " + ", ".join(f"{count} {name}" for name, count in self.counts.items()),
-            *(f"recording {recording}" for recording in self.recordings),
+            *(line for each in self.recordings for line in (f"recording {each}", *each.bracket_lines())),
             *(f"note: {note}" for note in self.notes),
             "NON PROUVÉ / NOT PROVEN:",
             *(f"  - {french} / {english}" for french, english in NOT_PROVEN),
@@ -181,8 +227,7 @@ class Report:
             "jid": self.jid,
             "role": self.role,
             "key_class": self.key_class,
-            "not_before": _utc_or_none(self.bracket.not_before_ms),
-            "not_after": _utc_or_none(self.bracket.not_after_ms),
+            "bracket": self.bracket.as_json(),
             "recordings": [recording.as_json() for recording in self.recordings],
             "counts": dict(self.counts),
             "not_proven": [english for _, english in NOT_PROVEN],
@@ -194,6 +239,18 @@ def worst(reasons: Sequence[Reason]) -> Verdict:
     return max((reason.verdict for reason in reasons), default=Verdict.VALID)
 
 
+def widest(brackets: Iterable[Bracket]) -> Bracket:
+    """An open one, or the widest; one that is open on both sides if there is none."""
+    return max(brackets, key=_looseness, default=Bracket())
+
+
+def _looseness(bracket: Bracket) -> tuple[int, int]:
+    width_ms = bracket.width_ms
+    if width_ms is not None:
+        return 0, width_ms
+    return [bracket.not_before_ms, bracket.not_after_ms].count(None), 0
+
+
 def _moment(stamp: Stamp) -> str:
     if stamp.utc_ms is None:
         return "at an unknown time"
@@ -201,7 +258,7 @@ def _moment(stamp: Stamp) -> str:
 
 
 def _or_open(utc_ms: int | None) -> str:
-    return "open (no token)" if utc_ms is None else format_utc(utc_ms)
+    return "open" if utc_ms is None else format_utc(utc_ms)
 
 
 def _utc_or_none(utc_ms: int | None) -> str | None:

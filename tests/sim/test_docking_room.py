@@ -110,7 +110,7 @@ def test_while_the_time_is_disputed_no_days_and_no_end_of_a_hold_count(rig: Dock
     ], "what goes at once depends on no date"
     assert rig.bodies("trim") == []
     assert [each.rec for each in rig.custody.spare()] == [first], "a press still gets its space"
-    rig.check(more=frozenset({"elsewhere"}))
+    rig.check(more=frozenset({"elsewhere", "disputed", "bracket-disputed"}))
 
 
 def test_a_press_gets_the_space_of_what_a_dock_has_and_never_of_anything_else(rig: DockRig) -> None:
@@ -181,7 +181,7 @@ def check_trimmed(rig: DockRig) -> None:
     report = rig.verify()
     codes = {reason.code for reason in report.reasons}
     assert "trimmed" in codes
-    assert codes <= {"simulated", "bracket", "elsewhere", "trimmed"}, report.lines()
+    assert codes <= {"simulated", "bracket", "bracket-claimed", "bracket-wide", "elsewhere", "trimmed"}, report.lines()
 
 
 def test_old_acknowledged_journal_files_are_trimmed_and_the_verifier_agrees(rig: DockRig) -> None:
@@ -212,6 +212,23 @@ def test_old_acknowledged_journal_files_are_trimmed_and_the_verifier_agrees(rig:
     record(rig)
     dock(rig)
     check_trimmed(rig)
+
+
+@pytest.mark.parametrize("true_days", [0, 40])
+def test_no_journal_file_is_trimmed_while_the_time_is_disputed(rig: DockRig, true_days: int) -> None:
+    """The dock is 40 days ahead, or the days have passed: only then something goes."""
+    rig.purge_days = 0
+    for _ in range(3):
+        record(rig)
+        rig.restart()
+    dock(rig)
+    truth = rig.utc_ms
+    rig.dock.utc_ms = lambda: truth() + (40 - true_days) * DAY_MS
+    pass_days(rig, true_days)
+    for _ in range(2):
+        dock(rig, 20_000)
+    assert (rig.keeper.stamp().source is TimeSource.DISPUTED) is (true_days == 0)
+    assert (rig.bodies("trim") == []) is (true_days == 0)
 
 
 def test_the_survey_needs_no_more_than_its_share_a_step(rig: DockRig) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.evidence import verdict
 from agent.evidence.verify import verify
 from agent.formats import fields
-from agent.formats.fields import integer_of, text_of
+from agent.formats.fields import integer_of, ns_of, text_of
 from agent.formats.statement import parse_embedded
 from agent.mailbox import Mailbox
 from agent.model import NS_PER_MS, Contact, NetworkEvent
@@ -148,6 +148,26 @@ class DockRig(Rig):
 
     def verify(self) -> verdict.Report:
         return verify(self.root, self.agency.root_pem, now_ms=self.utc_ms())
+
+    def check(self, *, more: frozenset[str] = frozenset()) -> None:
+        """As without a dock; a bracket may rest on the dock's claim, and while the dock is right so is the bracket."""
+        super().check(more=more | {"bracket-claimed"})
+        if self.dock.utc_ms == self.utc_ms:
+            self.check_brackets()
+
+    def check_brackets(self) -> None:
+        """The true time of each first and last picture lies in its bracket."""
+        pictures: dict[str, list[int]] = {}
+        for body in self.bodies("fragment"):
+            t0_ns = ns_of(body, "t0_ns")
+            pictures.setdefault(text_of(body, "rec"), []).extend((t0_ns, t0_ns + ns_of(body, "dur_ns")))
+        for each in self.verify().recordings:
+            moments = pictures[each.rec]
+            for bracket, at_ns in ((each.began, min(moments)), (each.ended, max(moments))):
+                true_ns = NOW_MS * NS_PER_MS + at_ns - self._started_ns
+                assert not bracket.disputed
+                assert bracket.not_before_ms is None or bracket.not_before_ms * NS_PER_MS <= true_ns
+                assert bracket.not_after_ms is None or true_ns <= bracket.not_after_ms * NS_PER_MS
 
     def synced(self) -> bool:
         """The archive ends where the journal ends, but for acks that no dock answers."""

@@ -537,9 +537,9 @@ def test_what_the_report_says(agency: TestAgency, tmp_path: Path) -> None:
     made = shift(tmp_path / "data", agency)
     report = verify(made.folder, agency.root_pem)
     text = "\n".join(report.lines())
-    assert text.startswith("PARTIAL: journal: the time bracket is open")
+    assert text.startswith(f"PARTIAL: {made.records[0]}: the time bracket is open")
     assert "key class: file" in text
-    assert "not before open (no token), not after open (no token)" in text
+    assert "not before open, not after open; nobody but the camera says when this was" in text
     assert "NOT PROVEN" in text
     assert "30 entries, 4 blobs" in text
     said = report.as_json()
