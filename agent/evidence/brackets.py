@@ -206,5 +206,16 @@ def _bracket(here: _Boot, at_ns: int, before: _Limit | None, after: _Limit | Non
     docks = tuple(sorted({limit[1] for limit in (low, high) if limit is not None}))
     if low is None or high is None or low[0] <= high[0]:
         return Bracket(None if low is None else low[0], None if high is None else high[0], docks, here.disputed)
-    # No time fits all claims: cover each of them, whoever is right.
-    return Bracket(min([*lows, high])[0], max([*highs, low])[0], docks, True)
+    return _covering(lows, highs, before, after)
+
+
+def _covering(lows: list[_Limit], highs: list[_Limit], before: _Limit | None, after: _Limit | None) -> Bracket:
+    """No time fits all claims: cover what each of them leaves, whoever is right. The chain's leave one side open."""
+    all_claims = [*lows, *highs, *(limit for limit in (before, after) if limit is not None)]
+    low, high = min(lows, default=None), max(highs, default=None)
+    if after is not None and (not lows or after[0] < max(lows)[0]):
+        low = min([*lows, before]) if before is not None and before[0] <= after[0] else None
+    if before is not None and (not highs or before[0] > min(highs)[0]):
+        high = max([*highs, after]) if after is not None and before[0] <= after[0] else None
+    docks = tuple(sorted({dock for _, dock in all_claims}))
+    return Bracket(None if low is None else low[0], None if high is None else high[0], docks, True)

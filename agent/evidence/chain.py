@@ -1,9 +1,9 @@
 """Checks the chain of a journal as its lines stream by: who signed, in which order, and what is missing.
 
 Guarantees: an entry that `take` passes on without a reason is signed (or is followed by a signed one that its chain
-leads to) by the camera of the genesis entry, follows the entry before it, and was not signed before it by the boot
-clock. Memory does not grow with the journal, but for one id a boot. Assumes lines from agent/evidence/read.py, in their
-order. Source: docs/formats.md, "The journal" and "Keys and roles".
+leads to) by the camera, or the dock, of the genesis entry, follows the entry before it, and was not signed before it by
+the boot clock. Memory does not grow with the journal, but for one id a boot and what agent/evidence/brackets.py keeps.
+Assumes lines from agent/evidence/read.py, in their order. Source: docs/formats.md, "The journal" and "Keys and roles".
 """
 
 from __future__ import annotations
@@ -30,6 +30,23 @@ from agent.store import state
 from agent.store.state import JournalState, Reference
 
 _CAMERA_KINDS = ("camera", "sim")
+_JOURNAL_KINDS = (*_CAMERA_KINDS, "dock")
+_OF_A_DOCK = frozenset(
+    {
+        "genesis",
+        "boot",
+        "checkpoint",
+        "receipt",
+        "assign",
+        "hold",
+        "config",
+        "alert",
+        "refused",
+        "selftest",
+        "shutdown",
+    }
+)
+"""What a dock writes into a journal of its own. Its key makes no evidence: the rest is a camera's alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,7 @@ class ChainCheck:
         self._outside_head = outside_head
         self._now_ms = now_ms
         self._leaf: x509.Certificate | None = None
+        self._certificates: tuple[x509.Certificate, ...] = ()
         self._chain: list[str] = []
         self._verifier: keys.Verifier | None = None
         self._validity_ms: tuple[int, int] | None = None
@@ -221,16 +239,18 @@ class ChainCheck:
             self._add(Verdict.UNTRUSTED, "certificate", where, error.problem)
             return
         self._leaf = leaf
+        self._certificates = tuple(chain)
         self._chain = [fields.encode_base64(each.public_bytes(Encoding.DER)) for each in chain]
         first, last = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         self._validity_ms = int(first.timestamp()) * 1000, int(last.timestamp()) * 1000 + 999
         try:
-            role = keys.check_chain(chain, self._root, _CAMERA_KINDS, "certificate", at_ms)
+            kinds = _CAMERA_KINDS if self._is_excerpt else _JOURNAL_KINDS
+            role = keys.check_chain(chain, self._root, kinds, "certificate", at_ms)
         except CertificateError as error:
             self._add(Verdict.UNTRUSTED, "certificate", where, str(error))
             return
         if self.identity is not None and role.id != self.identity.dev:
-            problem = f"the certificate is of camera {role.id}, the journal of {self.identity.dev}"
+            problem = f"the certificate is of {role.kind} {role.id}, the journal of {self.identity.dev}"
             self._add(Verdict.UNTRUSTED, "certificate", where, problem)
         if role.kind == "sim":
             self._add(Verdict.SIMULATED, "simulated", where, f"{role.urn} is a simulated board")
@@ -312,6 +332,9 @@ class ChainCheck:
         """What entries say of the journal itself; the statement in it if that is good."""
         entry = line.entry
         body = entry.body
+        if self.role is not None and self.role.kind == "dock":
+            self._read_body_of_dock(line, self.role.id)
+            return None
         if entry.head.kind == "dock":
             self._statements.take_dock(line)
         if body is None:
@@ -326,6 +349,14 @@ class ChainCheck:
             self.key_class = fields.text_of(body, "key_class")
             self._take_chain(body, line)
         return None
+
+    def _read_body_of_dock(self, line: Line, dock: str) -> None:
+        """A dock's own journal: what it said to cameras, under the key that signs the entries."""
+        entry = line.entry
+        if entry.head.kind not in _OF_A_DOCK:
+            self._add(Verdict.INVALID, "kind", line.where, f"no dock writes {entry.head.kind} entries")
+        elif entry.body is not None and entry.body.get("statement") is not None:
+            self._statements.take_own(entry.body, line, dock, self._certificates)
 
     def _take_ack(self, entry: Entry, body: Object) -> None:
         said = statement.parse_embedded(fields.object_of(body, "statement"))

@@ -54,10 +54,10 @@ def _judge_time(summaries: Sequence[RecordingSummary], findings: Findings) -> No
         findings.add(Verdict.PARTIAL, "bracket", "journal", "the time bracket is open: no token vouches for the time")
     for each in summaries:
         bracket, width_ms = each.widest, each.widest.width_ms
-        if width_ms is None:
-            code, problem = "bracket", f"the time bracket is open: {bracket}; {bracket.whose}"
-        elif each.began.disputed or each.ended.disputed:
+        if bracket.docks and bracket.disputed:
             code, problem = "bracket-disputed", f"what is claimed of the time contradicts itself: {bracket}"
+        elif width_ms is None:
+            code, problem = "bracket", f"the time bracket is open: {bracket}; {bracket.whose}"
         elif width_ms > WIDE_MS:
             width_s = width_ms * NS_PER_MS // NS_PER_S
             code, problem = "bracket-wide", f"the time bracket is {width_s} s wide: {bracket}; {bracket.whose}"

@@ -9,6 +9,7 @@ the type of its kind. Source: docs/formats.md, "Statements of others".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -76,6 +77,17 @@ class StatementCheck:
             problem = "its dock entry is not here, so the dock's signature is not checked"
             self._findings.notes.append(f"{line.where}: {problem}")
         return None
+
+    def take_own(self, body: Object, line: Line, dock: str, chain: Sequence[x509.Certificate]) -> None:
+        """An entry of a dock's own journal: what it said to whichever camera, under the journal's certificate."""
+        said = statement.parse_embedded(fields.object_of(body, "statement"))
+        if said.value["dock"] != dock:
+            self._invalid("statement", line, f"its dock is {said.value['dock']}, not {dock}")
+            return
+        try:
+            keys.verify_statement(said, chain, self._root, "statement", line.entry.head.stamp.utc_ms)
+        except (CertificateError, SignatureError) as error:
+            self._invalid("statement", line, f"{error.where}: {error.problem}")
 
     def _check(self, said: statement.Statement, session: _Session, line: Line) -> bool:
         head = line.entry.head

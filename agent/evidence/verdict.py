@@ -177,7 +177,8 @@ class RecordingSummary:
 class Report:
     """The outcome of one verification. `bracket` is the widest of its recordings.
 
-    `camera`, `jid`, `role` and `key_class` are None where the evidence has none.
+    `layout` is camera, dock (a dock's own journal; then `camera` is the dock's id) or bundle. `camera`, `jid`, `role`
+    and `key_class` are None where the evidence has none.
     """
 
     path: str
@@ -201,11 +202,12 @@ class Report:
 
     def lines(self) -> list[str]:
         """For people: the verdict with its worst reason first, then all that belongs to it."""
+        signer = "dock" if self.layout == "dock" else "camera"
         first = str(self.reasons[0]) if self.reasons else f"{self.verdict.name}: {self.path}: nothing to object"
         return [
             first,
             *(f"  {reason}" for reason in self.reasons[1:]),
-            f"camera {self.camera or 'unknown'}, role {self.role or 'not proven'}, journal {self.jid or 'unknown'}",
+            f"{signer} {self.camera or 'unknown'}, role {self.role or 'not proven'}, journal {self.jid or 'unknown'}",
             f"key class: {self.key_class or 'unknown'}",
             f"time: {self.bracket}; {self.bracket.whose}",
             "checked: " + ", ".join(f"{count} {name}" for name, count in self.counts.items()),

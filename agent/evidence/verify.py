@@ -26,7 +26,7 @@ from agent.formats import bundle
 def verify(
     path: Path, root_pem: bytes, *, outside_head: tuple[int, str] | None = None, now_ms: int | None = None
 ) -> Report:
-    """Check a camera's folder against the agency's root, which is one certificate in PEM.
+    """Check the folder of a camera, or of a dock's own journal, against the agency's root: one certificate in PEM.
 
     `outside_head` is (seq, hex SHA-256 of the head) of an entry that somebody else keeps, against a tail cut off;
     `now_ms` is UTC in ms, None if it is not known. Raises UnreadableError, and CertificateError for the root.
@@ -74,7 +74,8 @@ def _verify_camera(
     if chain.entries == 0:
         findings.add(Verdict.INVALID, "journal", logs[0].label, "holds no entry")
     counts = {"entries": chain.entries, "blobs": blobs.blobs, "bytes of blobs": blobs.bytes_read}
-    return report_of(folder, "camera", findings, chain, recordings, counts)
+    layout = "dock" if chain.role is not None and chain.role.kind == "dock" else "camera"
+    return report_of(folder, layout, findings, chain, recordings, counts)
 
 
 def _note_others(others: list[str], findings: Findings) -> None:

@@ -502,3 +502,20 @@ def check_all_told(bench: Bench) -> None:
             path = bench.root / "archive" / "cam-01" / "segments" / str(each.value["rec"])
             data = (path / f"{each.value['seg']:04d}.mp4.age").read_bytes()
             assert hashlib.sha256(data).hexdigest() == each.value["blob"]
+
+
+# --- its own journal --------------------------------------------------------------------------------------------------
+
+
+def test_the_docks_own_journal_verifies_under_its_role(bench: Bench, camera: Builder, agency: TestAgency) -> None:
+    bench.ask(camera)
+    tickets = [each for each in bench.send(camera, all_entries(camera)) if each.name == "ticket"]
+    for each in tickets:
+        bench.upload(camera, each)
+    bench.journal.refuse("status", {"problem": "nonsense"}, "see_log")
+    bench.start()
+    report = verify(bench.root / "data", agency.root_pem)
+    assert [each.code for each in report.reasons] == ["bracket"], report.lines()
+    assert (report.layout, report.role, report.camera) == ("dock", "urn:temoin:dock:dock-01", "dock-01")
+    assert "dock dock-01, role urn:temoin:dock:dock-01" in "\n".join(report.lines())
+    assert report.exit_code(allow_simulated=False) == 0
