@@ -10,13 +10,11 @@ import sys
 from pathlib import Path
 
 from agent.terminal import run
+from hw.sim.demo.enrolled import CAMERA, PRERECORD_S, enrol
 from hw.sim.demo.footage import street
 from hw.sim.demo.shift import Shift, Status, command, frames_of, start_of
 from hw.sim.demo.station import DOCK, Station, free_port
 from hw.sim.demo.timeline import DemoError, Teller
-
-CAMERA = "cam-01"
-PRERECORD_S = 10
 
 
 def main() -> int:
@@ -34,10 +32,8 @@ def _play(out: Path, footage: Path | None) -> int:
     agency, camera = out / "agency", out / "camera"
     teller = Teller(camera / "run")
     teller.chapter(f"The technician makes an agency and enrols {CAMERA} (film: {film.name})")
-    broker_port, intake_port = free_port(), free_port()
-    _enrol(agency, film, f"127.0.0.1:{broker_port}", f"127.0.0.1:{intake_port}")
-    shutil.copytree(agency / "cameras" / CAMERA, camera)
-    shift, station = Shift(camera, teller), Station(out, broker_port)
+    enrol(agency, camera, film, free_port(), free_port())
+    shift, station = Shift(camera, teller), Station(out)
     try:
         recordings = _work(shift, teller)
         _dock(shift, station, teller, agency, len(recordings))
@@ -56,13 +52,6 @@ def _clear(out: Path) -> None:
     for part in ("agency", "camera", "bundle", "salvage", "station", "dock"):
         shutil.rmtree(out / part, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
-
-
-def _enrol(agency: Path, film: Path, broker: str, intake: str) -> None:
-    identity = ["--agency", "ville-demo", "--name", "Police municipale", "--camera", CAMERA]
-    setting: list[str | Path] = ["--board", "sim", "--prerecord-s", str(PRERECORD_S), "--footage", film]
-    network = ["--dock", DOCK, "--broker", broker, "--intake-host", intake]
-    command("temoin-fleet", "init", agency, *identity, *setting, *network, "--demo")
 
 
 def _work(shift: Shift, teller: Teller) -> list[str]:
@@ -129,7 +118,8 @@ def _cut_recording(shift: Shift, teller: Teller) -> str:
 def _dock(shift: Shift, station: Station, teller: Teller, agency: Path, recordings: int) -> None:
     """Hand over what was filmed: interrupted once, complete at the second docking, and then gone from the card."""
     teller.chapter("The shift is over: the camera goes on its dock, is taken off too early, and comes back")
-    station.start(agency / "docks" / DOCK)
+    station.set_up(agency / "docks" / DOCK)
+    station.start()
     shift.do("officer", "puts the camera on the dock", "dock")
     shift.wait("the journal at the dock", lambda _: any(station.archive.glob("*/journal/*.log")))
     shift.do("officer", "takes it off in the middle", "undock")

@@ -51,7 +51,16 @@ class Shift:
                 stdin=subprocess.DEVNULL,
                 stdout=messages,
                 stderr=messages,
+                process_group=0,  # Ctrl-C at the terminal is for whoever plays: `end` switches the camera off
             )
+
+    def ended(self) -> int | None:
+        """The exit code of an agent that ended by itself; None while it runs."""
+        return None if self._agent is None else self._agent.poll()
+
+    def last_words(self) -> str:
+        """The last line that the agent wrote to its standard error."""
+        return last_line(self._messages)
 
     def do(self, who: str, what: str, action: str) -> None:
         """Something that is done to the board."""
@@ -105,12 +114,13 @@ class Shift:
         started = told = time.monotonic()
         while time.monotonic() - started < seconds:
             self._teller.follow()
-            status = self._status()
+            status = self.status()
             if holds(status):
                 self._teller.follow()
                 return status
             if what is not None and self._agent is not None and self._agent.poll() is not None:
-                raise DemoError("temoin run", f"ended with code {self._agent.returncode}", f"see {self._messages}")
+                code = self._agent.returncode
+                raise DemoError("temoin run", f"ended with code {code}: {self.last_words()}", f"see {self._messages}")
             if what is not None and time.monotonic() - told > PROGRESS_S:
                 told = time.monotonic()
                 self._teller.say("demo", f"waiting for: {what}")
@@ -118,7 +128,8 @@ class Shift:
         self._teller.follow()
         return None
 
-    def _status(self) -> Status:
+    def status(self) -> Status:
+        """What the agent last said of itself; empty when it has said nothing."""
         with contextlib.suppress(OSError, ValueError):
             found = json.loads((self._run / "status.json").read_text(encoding="utf-8"))
             if isinstance(found, dict):
@@ -129,6 +140,15 @@ class Shift:
         if self._agent is None:
             raise DemoError("demo", "the agent does not run")
         return self._agent
+
+
+def last_line(log: Path) -> str:
+    """The last line that a program wrote to its log."""
+    with contextlib.suppress(OSError):
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        if lines:
+            return lines[-1].strip()
+    return "it said nothing"
 
 
 def frames_of(clip: Path) -> int:

@@ -10,11 +10,12 @@ import shutil
 import socket
 import subprocess
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from hw.sim.demo.shift import COMMANDS
+from hw.sim.demo.shift import COMMANDS, last_line
 from hw.sim.demo.timeline import DemoError
 
 DOCK = "dock-01"
@@ -32,14 +33,16 @@ def free_port() -> int:
 
 
 class Station:
-    """One dock with its broker."""
+    """One dock with its broker. Its dock.toml keeps the ports."""
 
-    def __init__(self, out: Path, broker_port: int) -> None:
+    def __init__(self, out: Path) -> None:
         self._folder = out / "station"
         self._archive = out / "dock"
-        self._broker_port = broker_port
-        self._health_port = free_port()
         self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def config(self) -> Path:
+        return self._folder / "dock.toml"
 
     @property
     def archive(self) -> Path:
@@ -50,14 +53,16 @@ class Station:
         """Segments that the archive has whole."""
         return len(list(self._archive.glob("*/segments/*/*.age")))
 
-    def start(self, enrolled: Path) -> None:
-        """Set it up from the folder that `temoin-fleet init` made, and wait until broker and dock are well."""
+    def set_up(self, enrolled: Path) -> None:
+        """Once, from the folder that `temoin-fleet init` made."""
         shutil.copytree(enrolled, self._folder)
         self._archive.mkdir(mode=0o700)
-        config = self._folder / "dock.toml"
-        text = config.read_text(encoding="utf-8")
+        text = self.config.read_text(encoding="utf-8")
         text = text.replace('archive = "archive"', f'archive = "../{self._archive.name}"')
-        config.write_text(text.replace("127.0.0.1:9464", f"127.0.0.1:{self._health_port}"), encoding="utf-8")
+        self.config.write_text(text.replace("127.0.0.1:9464", f"127.0.0.1:{free_port()}"), encoding="utf-8")
+
+    def start(self) -> None:
+        """Wait until broker and dock are well. Raises DemoError."""
         broker = shutil.which("mosquitto") or shutil.which("mosquitto", path=_SBIN)
         if broker is None:
             raise DemoError("mosquitto", "is not installed", "apt install mosquitto")
@@ -80,23 +85,41 @@ class Station:
     def _run(self, name: str, command: list[str]) -> None:
         with (self._folder / f"{name}.log").open("ab") as log:
             self._processes.append(
-                subprocess.Popen(command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                subprocess.Popen(
+                    command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+                )
             )
 
     def _wait(self, name: str, is_well: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_S
         while not is_well():
             if self._processes[-1].poll() is not None or time.monotonic() > deadline:
-                raise DemoError(name, "did not start", f"see {self._folder / f'{name}.log'}")
+                log = self._folder / f"{name}.log"
+                raise DemoError(name, f"did not start: {last_line(log)}", f"see {log}")
             time.sleep(POLL_S)
 
+    def ended(self) -> str | None:
+        """What no longer runs, in its last words; None while broker and dock do."""
+        for name, process in zip(("mosquitto", "temoin-dock"), self._processes, strict=False):
+            if process.poll() is not None:
+                return f"{name} ended with code {process.returncode}: {last_line(self._folder / f'{name}.log')}"
+        return None
+
+    def ask(self, path: str) -> bytes | None:
+        """What the dock says of itself on this computer; None while it does not answer with 200."""
+        url = f"http://{self._listens('health', 'listen')}{path}"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+            return bytes(answer.read()) if answer.status == 200 else None
+        return None
+
+    def _listens(self, table: str, key: str) -> str:
+        return str(tomllib.loads(self.config.read_text(encoding="utf-8"))[table][key])
+
     def _broker_listens(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._broker_port), timeout=1):
+        host, _, port = self._listens("broker", "address").rpartition(":")
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
             return True
         return False
 
     def _is_healthy(self) -> bool:
-        url = f"http://127.0.0.1:{self._health_port}/health"
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-        return False
+        return self.ask("/health") is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from agent.errors import TemoinError
@@ -20,12 +21,36 @@ class DemoError(TemoinError):
     """A step of the demo that is not as it should be."""
 
 
-class Teller:
-    """Prints the timeline; `follow` adds what has happened on the panel since the last call."""
+class PanelLog:
+    """What the panel of the board in the folder `run` showed, sounded and shook."""
 
     def __init__(self, run: Path) -> None:
         self._log = run / LOG
         self._offset = 0
+
+    def new(self) -> list[dict[str, object]]:
+        """The events since the last call, in their order."""
+        try:
+            with self._log.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+
+def felt(cue: Mapping[str, object]) -> str:
+    """A momentary signal in words."""
+    return " and ".join(f"{cue[kind]} {said}" for kind, said in _CUES.items() if cue[kind] != "none")
+
+
+class Teller:
+    """Prints the timeline; `follow` adds what has happened on the panel since the last call."""
+
+    def __init__(self, run: Path) -> None:
+        self._log = PanelLog(run)
         self._zero_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self._coloured = sys.stdout.isatty()
 
@@ -40,15 +65,8 @@ class Teller:
 
     def follow(self) -> None:
         """Print the panel's log as far as it goes."""
-        try:
-            with self._log.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return
-        for line in data[: data.rfind(b"\n") + 1].splitlines():
-            self._event(json.loads(line))
-        self._offset += data.rfind(b"\n") + 1
+        for event in self._log.new():
+            self._event(event)
 
     def _event(self, event: dict[str, object]) -> None:
         boot_ns, light, cue = event["boot_ns"], event.get("light"), event.get("cue")
@@ -58,8 +76,7 @@ class Teller:
             seen = "dark" if colour == "off" else f"{self._paint(colour)}{_PATTERNS[pattern]}"
             self._line(boot_ns, "camera", f"light {seen}")
         elif isinstance(cue, dict):
-            felt = [f"{cue[kind]} {said}" for kind, said in _CUES.items() if cue[kind] != "none"]
-            self._line(boot_ns, "camera", " and ".join(felt))
+            self._line(boot_ns, "camera", felt(cue))
 
     def _paint(self, colour: str) -> str:
         return f"\033[{_COLOURS[colour]}m{colour}\033[0m" if self._coloured else colour
