@@ -4,6 +4,9 @@ Guarantees: what `get` and `purgeable` say is durable in the journal; a segment 
 purgeable. Entries of this run come live, from whoever commits them; older ones are read in the background (`Survey`),
 from the checkpoint's `low` on, and what came live waits until that is done. Any thread may ask. Assumes entries of the
 camera's own journal, whose statements were verified before they were journalled (agent/session.py).
+
+Who wears the camera is the exception: a press may come before the survey is done, and its entry says the wearer for
+good. So the newest hand-out is looked up at the start (`last_hand_out`), from the journal's end backwards.
 """
 
 from __future__ import annotations
@@ -17,14 +20,17 @@ from agent.formats.canonical import Object
 from agent.formats.entries import Entry, parse_line
 from agent.model import NS_PER_MS, Stamp
 from agent.ports import Disk
+from agent.store.last import file_numbers
 from agent.store.lines import JournalLines
 from agent.store.segments import segment_path
-from agent.store.state import Reference
+from agent.store.state import JournalState, Reference
 
 TOLD_KINDS = frozenset(
     {"segment.seal", "segment.recovered", "receipt", "purge", "expire", "hold", "assign", "dock", "ack", "trim"}
 )
 MS_PER_DAY = 24 * 3600 * 1000
+LOOK_BACK_FILES = 16
+"""Files of the journal in which a start looks for the newest hand-out: some 20 hours of film since then."""
 SURVEY_LINES = 64
 """Lines that one step of a survey looks at: a few milliseconds, so that nothing else waits."""
 
@@ -84,9 +90,15 @@ class Custody:
         self._purged: list[str] = []
         self._trimmed: int | None = None
         self._assignment: Assignment | None = None
+        self._looked_up: Assignment | None = None  # the same, until the survey is done
         self._ack: LastAck | None = None
 
     # What comes in.
+
+    def handed_out(self, entry: Entry | None) -> None:
+        """What `last_hand_out` found, before anything of this run is taken."""
+        with self._lock:
+            self._looked_up = None if entry is None else _worn_after(None, entry)
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Entries of this run that have become durable. For `Journal.watch`."""
@@ -96,6 +108,8 @@ class Custody:
         with self._lock:
             if not self._ready:
                 self._waiting += told
+                for entry in told:
+                    self._looked_up = _worn_after(self._looked_up, entry)
                 return
             for entry in told:
                 self._apply(entry)
@@ -159,7 +173,7 @@ class Custody:
     def wearer(self, now: Stamp) -> str | None:
         """Pseudonym of the last assignment since the last docking, while it holds."""
         with self._lock:
-            said = self._assignment if self._ready else None
+            said = self._assignment if self._ready else self._looked_up
         return said.wearer if said is not None and said.holds(now) else None
 
     def last_ack(self) -> LastAck | None:
@@ -194,8 +208,8 @@ class Custody:
                 gone = self._holdings.pop((fields.text_of(body, "rec"), fields.integer_of(body, "seg")), None)
                 if gone is not None and not self._ready:
                     self._purged.append(gone.path)
-            case "dock":
-                self._assignment = None
+            case "dock" | "assign":
+                self._assignment = _worn_after(self._assignment, entry)
             case "trim":
                 self._trimmed = fields.integer_of(body, "last")
             case kind:
@@ -222,10 +236,6 @@ class Custody:
                 self._held[fields.text_of(value, "rec")] = (
                     None if until is None else fields.parse_utc(until, "hold.until")
                 )
-            case "assign":
-                until_ms = fields.parse_utc(value["until"], "assign.until")
-                wearer = fields.text_of(value, "wearer")
-                self._assignment = Assignment(wearer, until_ms, entry.head.stamp, entry.head.seq)
             case _:
                 self._ack = LastAck(_reference(entry), fields.integer_of(value, "seq"))
 
@@ -254,6 +264,41 @@ class Survey:
             if line.kind in TOLD_KINDS:
                 self._custody.take_older(parse_line(line.data))
         return True
+
+
+def last_hand_out(disk: Disk, state: JournalState, run_begins: int) -> Entry | None:
+    """The newest `dock` or `assign` entry before this run, which begins with the entry `run_begins`.
+
+    None if this camera was never handed out, or not within LOOK_BACK_FILES: the survey then says it when it is done.
+    Raises StoreError, FormatError, DiskError.
+    """
+    if state.assignment is None:
+        return None
+    lines, last = JournalLines(disk), run_begins - 1
+    older = [number for number in file_numbers(disk) if number < run_begins]
+    for number in older[: -LOOK_BACK_FILES - 1 : -1]:
+        lines.seek(number)
+        found = None
+        while (line := lines.take(last)) is not None:
+            found = line if line.kind in ("dock", "assign") else found
+        if found is not None:
+            return parse_line(found.data)
+        last = number - 1
+    return None
+
+
+def _worn_after(worn: Assignment | None, entry: Entry) -> Assignment | None:
+    """A docking ends an assignment, whoever wore the camera; what else is journalled leaves it."""
+    match entry.head.kind:
+        case "dock":
+            return None
+        case "assign":
+            assert entry.body is not None, "the camera's own journal withholds nothing"
+            said = statement.parse_embedded(fields.object_of(entry.body, "statement")).value
+            until_ms = fields.parse_utc(said["until"], "assign.until")
+            return Assignment(fields.text_of(said, "wearer"), until_ms, entry.head.stamp, entry.head.seq)
+        case _:
+            return worn
 
 
 def started_seq(rec: str) -> int:

@@ -303,6 +303,28 @@ def test_an_assignment_names_the_wearer_of_the_next_recording_until_the_next_doc
     rig.check(more=frozenset({"elsewhere"}))
 
 
+def test_a_press_right_after_a_restart_names_the_wearer(rig: DockRig) -> None:
+    """Before the survey of the journal is done, and with the hand-out in a file before the newest one."""
+    rig.surveys = False
+    dock = docked(rig)
+    dock.say("assign", **assign())
+    rig.run(1_000)
+    rig.lift()
+    for _ in range(2):
+        rig.restart()
+        assert not rig.custody.ready
+        assert Condition.NO_WEARER not in rig.supervisor.status().conditions
+        record(rig)
+    rig.touch()  # a docking ends it, surveyed or not
+    rig.run(15_000)
+    rig.lift()
+    record(rig)
+    rig.restart()
+    assert not rig.custody.ready
+    record(rig)
+    assert [body["wearer"] for body in rig.bodies("recording.start")] == ["ab" * 16, "ab" * 16, None, None]
+
+
 def test_an_assignment_ends_by_the_boot_clock(rig: DockRig) -> None:
     dock = docked(rig)
     dock.say("assign", **assign(rig.utc_ms() + 100_000))

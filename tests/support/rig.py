@@ -34,7 +34,7 @@ from agent.recording import Parts, Settings
 from agent.ring import Ring
 from agent.states import RED, Moment, cue
 from agent.store.check import recover
-from agent.store.custody import Custody, Survey
+from agent.store.custody import Custody, Survey, last_hand_out
 from agent.store.journal import Journal
 from agent.store.last import read_last
 from agent.store.segments import SealBuffer
@@ -160,6 +160,8 @@ class Rig:
         self._capture: socket.socket | None = None
         self._due_ns = 0
         self._sent = 0
+        self.surveys = True
+        """Whether what comes next finds the survey of older entries done; else it has not begun."""
         self.boot()
 
     # The agent.
@@ -186,6 +188,7 @@ class Rig:
         if self.journal.state.policy is None:
             self.journal.append("policy", {"hash": policy.hash_hex, "version": policy.version})
         self.custody = Custody()
+        self.custody.handed_out(last_hand_out(self.disk, self.journal.state, self.journal.run_begins))
         self.journal.watch(self.custody.take)
         self._survey = Survey(self.disk, self.custody, self.journal.state.low, self.journal.run_begins)
         recovery = recover(self.journal, self.disk)
@@ -220,8 +223,10 @@ class Rig:
         if resume is not None:
             self.recorder.resume(resume)
         self.supervisor.start(self.clock.now_ns)
-        while self._survey.step():
+        worn = custody.wearer(keeper.stamp())
+        while self.surveys and self._survey.step():
             pass
+        assert custody.wearer(keeper.stamp()) == worn, "the survey finds another wearer than the start did"
         self.settle()
 
     def settle(self) -> None:
