@@ -333,7 +333,7 @@ class ChainCheck:
         entry = line.entry
         body = entry.body
         if self.role is not None and self.role.kind == "dock":
-            self._read_body_of_dock(line, self.role.id)
+            self._read_body_of_dock(line)
             return None
         if entry.head.kind == "dock":
             self._statements.take_dock(line)
@@ -350,13 +350,13 @@ class ChainCheck:
             self._take_chain(body, line)
         return None
 
-    def _read_body_of_dock(self, line: Line, dock: str) -> None:
+    def _read_body_of_dock(self, line: Line) -> None:
         """A dock's own journal: what it said to cameras, under the key that signs the entries."""
         entry = line.entry
         if entry.head.kind not in _OF_A_DOCK:
             self._add(Verdict.INVALID, "kind", line.where, f"no dock writes {entry.head.kind} entries")
         elif entry.body is not None and entry.body.get("statement") is not None:
-            self._statements.take_own(entry.body, line, dock, self._certificates)
+            self._statements.take_own(entry.body, line, self._certificates)
 
     def _take_ack(self, entry: Entry, body: Object) -> None:
         said = statement.parse_embedded(fields.object_of(body, "statement"))

@@ -190,6 +190,19 @@ def test_an_ack_of_something_else_narrows_nothing(made: Builder, own: dict[str, 
     assert "bracket-wide" in codes(check(made))
 
 
+def test_an_ack_of_a_session_that_has_no_beacon_yet_narrows_nothing(made: Builder) -> None:
+    """Nobody has said by how much that dock may err."""
+    made.record((2,))
+    later(made, 2 * HOUR_NS)
+    head = made._prev
+    made.dock()
+    beacon(made, head)
+    made.dock("dock-02", "2" * 32)
+    ack: dict[str, Value] = {"seq": made.seq - 1, "head": made._prev, "utc": format_utc(made.utc_ms)}
+    made.said("ack", "dock-02", session="2" * 32, **ack)
+    assert codes(check(made)) == ["bracket-wide"]
+
+
 @pytest.mark.parametrize("wide", [False, True])
 def test_from_when_on_a_bracket_is_wide(made: Builder, wide: bool) -> None:
     made.record((1,))
@@ -268,6 +281,16 @@ def test_a_beacon_in_another_boot_than_its_docking_brackets_nothing(made: Builde
     assert report.bracket == Bracket()
 
 
+def test_a_beacon_that_answers_an_entry_of_the_boot_before_brackets_nothing(made: Builder) -> None:
+    """By the boot clock there is no distance between the two."""
+    made.record((1,))
+    head = made._prev
+    made.restart()
+    made.dock()
+    beacon(made, head)
+    assert check(made).bracket == Bracket()
+
+
 def test_a_beacon_of_a_time_at_which_its_dock_may_not_speak(made: Builder) -> None:
     made.record((1,))
     made.dock()
@@ -332,6 +355,22 @@ def test_nothing_is_carried_over_what_is_missing(made: Builder) -> None:
     report = check(made)
     assert codes(report) == ["missing", "bracket"]
     assert report.bracket == Bracket()
+
+
+def test_nothing_is_carried_forward_over_what_is_missing_either(made: Builder) -> None:
+    made.dock()
+    beacon(made)
+    made.rotate()
+    made.append("selftest", {"checks": []})
+    made.restart()
+    made.record((1,))
+    (recording,) = check(made).recordings
+    assert recording.began.not_before_ms is not None
+    path = made.folder / "journal" / f"{made.files[1][0].head.seq:08d}.log"
+    del made.files[1]
+    path.unlink()
+    (recording,) = check(made).recordings
+    assert recording.began == Bracket()
 
 
 def test_two_docks_a_month_apart_are_a_dispute_and_the_bracket_covers_both(made: Builder) -> None:
