@@ -3,8 +3,9 @@
 Guarantees: the station is called from one thread only, which also publishes what it says, in its order; a journal
 message is acknowledged to the broker after the station is done with it; the event loop never waits for a disk. The
 broker is tried again for ever, later and later up to MAX_WAIT_S with jitter, so that six cameras and a dock do not
-come back in step. When the dock's own journal or key is lost the process ends with that error: a receipt that cannot be
-journalled must not be given. Assumes nothing of the broker but docs/docking.md.
+come back in step. When the dock's own journal, key or catalogue is lost the process ends with that error, whoever met
+it: a receipt that cannot be journalled must not be given, and without the catalogue nothing can be asked for. Assumes
+nothing of the broker but docs/docking.md, and that somebody starts the process again, as systemd does.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from agent.model import Message as Outgoing
 from agent.ports import Random
 from dock.blobs import Blob, BlobError, Outcome, Upload
 from dock.cameras import cameras, overview
-from dock.catalogue import Catalogue
+from dock.catalogue import Catalogue, CatalogueError
 from dock.config import DockConfig
 from dock.health import Health
 from dock.intake import Intake
@@ -57,7 +58,7 @@ class DockProcess:
         self._rules = ThreadPoolExecutor(1, thread_name_prefix="station")
         self._loop = asyncio.get_running_loop()
         self._ending = asyncio.Event()
-        self._lost: StoreError | SignatureError | None = None
+        self._lost: StoreError | SignatureError | CatalogueError | None = None
         self._events: asyncio.Queue[NetworkEvent] = asyncio.Queue()
         self._connection = 0
         self._wait_s = FIRST_WAIT_S
@@ -250,7 +251,7 @@ class DockProcess:
         """In the station's thread. What a dock cannot go on without ends the process, whoever was asking."""
         try:
             return await self._loop.run_in_executor(self._rules, work)
-        except (StoreError, SignatureError) as error:
+        except (StoreError, SignatureError, CatalogueError) as error:
             self._lost = error
             self._ending.set()
             raise

@@ -81,6 +81,13 @@ class RunningDock:
         """What it logged so far."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
+    def wait_for_event(self, event: str) -> None:
+        """Until it has logged that."""
+        deadline = time.monotonic() + START_S
+        while event not in [each["event"] for each in self.events()]:
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
     def kill(self) -> None:
         """At once, as a power cut of the process."""
         assert self.process is not None
@@ -152,8 +159,12 @@ class HandCamera:
 
     def upload(self, ticket: Statement, path: str) -> int:
         """Answer a ticket; the HTTP status."""
+        self.begin_upload(ticket, path)
+        return self.uploads.wait_for(Uploaded).status
+
+    def begin_upload(self, ticket: Statement, path: str) -> None:
+        """Answer a ticket, and wait for nothing."""
         size, url = ticket.value["size"], ticket.value["url"]
         assert isinstance(size, int)
         assert isinstance(url, str)
         self.uploader.start(Upload(1, path, size, url, ()))
-        return self.uploads.wait_for(Uploaded).status

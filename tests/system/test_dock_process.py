@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,6 +155,36 @@ def test_without_a_broker_it_runs_and_says_so(dock: RunningDock) -> None:
 def test_a_second_dock_on_the_same_archive_is_refused(dock: RunningDock, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--config", str(dock.config)]) == 1
     assert "another agent is using this data folder" in capsys.readouterr().err
+
+
+def test_a_catalogue_that_fails_ends_the_process_in_one_line(dock: RunningDock, card: Builder) -> None:
+    """Whoever meets it: here an upload that outlives its docking. The next start goes on with a sound one."""
+    camera = HandCamera(dock, card.folder)
+    camera.connect(1)
+    ask(camera, card)
+    send(camera, all_entries(card))
+    ticket = camera.hear("ticket")
+    camera.say(wire.status_topic(camera.dev), status(card, SESSION, "gone"), retained=True)
+    dock.wait_for_event("undocked")
+    catalogue = dock.archive.parent / "data" / "catalogue.sqlite"
+
+    def rename(old: str, new: str) -> None:
+        with contextlib.closing(sqlite3.connect(catalogue)) as connection:
+            connection.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    rename("segments", "lost")
+    camera.begin_upload(ticket, f"segments/{text_of(ticket.value, 'rec')}/{ticket.value['seg']:04d}.mp4.age")
+    assert dock.process is not None
+    assert dock.process.wait(20) == 1
+    said = [line for line in dock.log.read_text(encoding="utf-8").splitlines() if not line.startswith("{")]
+    assert len(said) == 1, said
+    assert said[0].startswith("temoin-dock: catalogue: ")
+    assert "it can be made again from the archive" in said[0]
+    rename("lost", "segments")
+    dock.start()
+    camera.connect(2)
+    ask(camera, card, OTHER_SESSION)
+    assert camera.hear("ticket").value["blob"] == ticket.value["blob"]
 
 
 def test_metrics_are_those_that_the_page_lists(dock: RunningDock) -> None:
