@@ -10,13 +10,13 @@ import subprocess
 import threading
 import time
 
+from agent.adapters.disk import RealDisk
 from agent.adapters.mqtt import MqttBroker
 from agent.catalogue import say
 from agent.errors import TemoinError
 from agent.keys import check_chain, parse_certificate
 from agent.model import Connected, Disconnected, Greeting, NetworkEvent
 from dock.config import DockConfig
-from dock.disk import StationDisk
 from dock.opening import Papers, load_papers, tls_files
 
 ANSWER_S = 22  # a broker's port allows itself 20
@@ -76,7 +76,7 @@ def _broker(config: DockConfig, papers: Papers, now_ms: int, language: str) -> t
 
 def _is_running(config: DockConfig) -> bool:
     try:
-        StationDisk(config.archive).lock()
+        RealDisk(config.archive).lock()
     except TemoinError:
         return True
     return False
@@ -116,7 +116,7 @@ def bound_of(tracking: str) -> int | None:
 
 def _space(config: DockConfig, language: str) -> tuple[str, bool]:
     try:
-        free_bytes = StationDisk(config.archive).free_bytes()
+        free_bytes = RealDisk(config.archive).free_bytes()
     except TemoinError as error:
         return say("dock.doctor_wrong", language, problem=str(error)), False
     free_gib = free_bytes // 1024**3

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from agent import VERSION
 from agent.adapters.clock import SystemClock
+from agent.adapters.disk import RealDisk
 from agent.adapters.signer import FileSigner
 from agent.adapters.tls import TlsFiles
 from agent.errors import ConfigError, TemoinError
@@ -29,7 +30,6 @@ from dock.archive import Archive
 from dock.blobs import BlobStore
 from dock.catalogue import Catalogue
 from dock.config import DockConfig
-from dock.disk import StationDisk
 from dock.journal import DockJournal
 from dock.statements import Author
 from dock.station import Moment, Rules, Station
@@ -99,7 +99,7 @@ def open_station(
     papers: Papers,
     clock: StationClock,
     random: Random,
-    make_disk: Callable[[Path], StationDisk] = StationDisk,
+    make_disk: Callable[[Path], RealDisk] = RealDisk,
 ) -> Opened:
     """Open archive, catalogue and journal. Raises StoreError, DiskError, ConfigError."""
     for folder in (config.data, config.archive):

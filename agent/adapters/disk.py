@@ -48,6 +48,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FOLDER = _READ | os.O_DIRECTORY
 # Without O_NONBLOCK, opening a pipe that somebody put here would wait for ever.
 _READ_FILE = _READ | os.O_NONBLOCK
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -71,6 +72,24 @@ class RealDisk:
     def create(self, path: str) -> _RealFile:
         with _in_words(path), self._parent(path) as (folder, name):
             return _RealFile(path, os.open(name, _CREATE, 0o600, dir_fd=folder))
+
+    def resume(self, path: str, length: int) -> _RealFile:
+        """An existing file, opened for appending after its first `length` bytes; what lies behind them is cut off.
+
+        Nothing of it counts as durable before `File.sync`, whoever wrote it. Raises DiskError, also if it is shorter.
+        No part of the `Disk` port: a camera never goes on with a file of an earlier run, a copy may.
+        """
+        with _in_words(path), self._parent(path) as (folder, name):
+            descriptor = os.open(name, _APPEND, dir_fd=folder)
+            try:
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode) or found.st_size < length:
+                    raise DiskError(path, f"is no file of {length} bytes or more", "run temoin verify on the archive")
+                os.ftruncate(descriptor, length)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return _RealFile(path, descriptor)
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         with _in_words(path), self._opened(path) as descriptor:

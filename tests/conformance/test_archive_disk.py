@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from agent.adapters.disk import RealDisk
 from agent.errors import DiskError
-from dock.disk import ArchiveDisk, StationDisk
+from dock.disk import ArchiveDisk
 from tests.support.dock import SimArchiveDisk
 
 
 @pytest.fixture(params=["real", "simulated"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> ArchiveDisk:
     (tmp_path / "archive").mkdir()
-    made: ArchiveDisk = (StationDisk if request.param == "real" else SimArchiveDisk)(tmp_path / "archive")
+    made: ArchiveDisk = (RealDisk if request.param == "real" else SimArchiveDisk)(tmp_path / "archive")
     file = made.create("log")
     file.write(b"whole\nhalf")
     file.close()

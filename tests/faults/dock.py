@@ -19,13 +19,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.adapters.disk import _RealFile
+from agent.adapters.disk import RealDisk, _RealFile
 from agent.adapters.mqtt import MqttBroker
 from agent.model import Arrived, Greeting, Message
 from agent.ports import File
 from agent.terminal import run
 from dock.config import DockConfig, load_dock
-from dock.disk import StationDisk
 from dock.log import Log
 from dock.opening import Opened, StationClock, open_station
 from dock.process import DockProcess
@@ -87,7 +86,7 @@ class TrappedFile(_RealFile):
         super().sync()
 
 
-class TrappedDisk(StationDisk):
+class TrappedDisk(RealDisk):
     """A disk whose every change is a step."""
 
     def __init__(self, root: Path, step: Step) -> None:

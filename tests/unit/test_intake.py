@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.adapters.disk import RealDisk
 from agent.adapters.https import HttpsUploader
 from agent.adapters.tls import server_context
 from agent.keys import load_chain
@@ -23,7 +24,6 @@ from agent.model import Upload as UploadOrder
 from agent.model import Uploaded, UploadFailed
 from agent.toml_table import Address
 from dock.blobs import Blob, BlobError, BlobStore, Outcome, Upload, url_path
-from dock.disk import StationDisk
 from dock.intake import Intake, Limits
 from dock.lines import RefusedError
 from dock.log import Log
@@ -100,7 +100,7 @@ def on_stage(agency: TestAgency, folder: Path, play: Callable[[Stage], Awaitable
         (folder / "cam-01" / "segments").mkdir(parents=True)  # the archive makes it with the journal
         log = io.StringIO()
         chosen = Limits(**{"linger_s": 0.2, **limits})  # type: ignore[arg-type]  # counts are whole floats here
-        desk = Desk({(REC, 0): blob_of(BLOB), (REC, 1): blob_of(b"", 1)}, BlobStore(StationDisk(folder)))
+        desk = Desk({(REC, 0): blob_of(BLOB), (REC, 1): blob_of(b"", 1)}, BlobStore(RealDisk(folder)))
         root = load_chain(agency.root_pem, "agency.pem")[0]
         now_ms = agency.now_ms
         intake = Intake(desk, root, lambda: now_ms, Log(lambda: now_ms, log), Metrics(), chosen)
@@ -123,7 +123,7 @@ async def put(stage: Stage, data: bytes, path: str = url_path(REC, 0), dev: str 
     card.mkdir(exist_ok=True)
     (card / "file").write_bytes(data)
     posts = Posts()
-    uploader = HttpsUploader(StationDisk(card), camera_files(stage.agency, dev), accept_anybody, posts)
+    uploader = HttpsUploader(RealDisk(card), camera_files(stage.agency, dev), accept_anybody, posts)
     uploader.start(UploadOrder(1, "file", len(data), f"https://127.0.0.1:{stage.port}{path}", ()))
     event = await asyncio.to_thread(posts.next)
     assert isinstance(event, Uploaded | UploadFailed)
