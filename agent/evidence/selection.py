@@ -33,6 +33,7 @@ _ALWAYS_SHOWN = frozenset(
         "dock",
         "undock",
         "beacon",
+        "ack",
         "token",
         "trim",
         "key.rotate",

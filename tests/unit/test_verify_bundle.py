@@ -19,7 +19,9 @@ from agent.evidence.verdict import Report, Verdict
 from agent.evidence.verify import verify
 from agent.formats import bundle
 from agent.formats.bundle import ExportStatement, SegmentRange
+from agent.formats.canonical import Value
 from agent.formats.clip import FRONT_BYTES
+from agent.formats.fields import format_utc
 from tests.support.agency import TestAgency, make_agency
 from tests.support.evidence import builder
 from tests.support.exports import DAY_MS, OTHER_INIT, film, make_bundle, reader, record
@@ -452,3 +454,31 @@ def test_no_changed_byte_passes_and_nothing_raises(
     shutil.rmtree(folder)
     if path.name != bundle.SIGNATURE_FILE:  # in PEM and DER some bytes mean nothing, text around it for example
         assert report.exit_code(allow_simulated=True) == 1, (kind, offset, report.lines())
+
+
+def test_a_bundle_shows_what_docks_claim_of_the_time_as_the_cameras_folder_does(
+    agency_of_docks: TestAgency, tmp_path: Path
+) -> None:
+    """Hours lie between the recording and its docking: without the `ack` the bracket would be as wide."""
+    camera = builder(tmp_path / "data", agency_of_docks)
+    camera.genesis()
+    rec = record(camera, 0, (2,))
+    camera.mono_ns += 7_200_000_000_000
+    camera.utc_ms += 7_200_000
+    head = camera._prev
+    camera.dock()
+    common: dict[str, Value] = {"nonce": "1" * 32, "err_ms": 5, "token": None, "dock_head": "0" * 64}
+    camera.said("beacon", head=head, utc=format_utc(camera.utc_ms), **common)
+    camera.said("ack", seq=camera.seq - 1, head=camera._prev, utc=format_utc(camera.utc_ms))
+    camera.write()
+    make_bundle(camera, agency_of_docks, rec, tmp_path / "bundle")
+    whole = verify(camera.folder, agency_of_docks.root_pem)
+    report = verify(tmp_path / "bundle", agency_of_docks.root_pem)
+    assert codes(whole) == codes(report) == {"bracket-claimed"}
+    assert whole.bracket == report.bracket
+    assert report.bracket.docks == ("dock-01",)
+
+
+@pytest.fixture
+def agency_of_docks(tmp_path: Path) -> TestAgency:
+    return make_agency(tmp_path, simulated=False)
