@@ -128,17 +128,17 @@ def _doctor(parsed: argparse.Namespace) -> int:
     from agent.catalogue import DEFAULT_LANGUAGE
     from agent.config import load_camera
     from agent.doctor import findings, unreadable
-    from agent.doctor_facts import Bench, look_up
+    from agent.doctor_facts import Drivers, look_up
     from agent.doctor_report import as_json, exit_code, lines
     from hw.boards import board_file
-    from hw.sim import bench
+    from hw.sim import onlooker
     from hw.sim.panel import light_now
 
     language = DEFAULT_LANGUAGE
     try:
         config = load_camera(parsed.config)
         language = config.language
-        board = Bench(board_file, SystemClock().boot_ns, bench.utc_ms, light_now, bench.capture_log)
+        board = Drivers(board_file, SystemClock().boot_ns, onlooker.utc_ms, light_now, onlooker.capture_log)
         found = findings(look_up(config, board))
     except ConfigError as error:
         found = unreadable(error)

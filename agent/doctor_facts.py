@@ -44,7 +44,7 @@ _NOTED = (b'"kind":"alert"', b'"kind":"refused"', b'"kind":"boot"', b'"kind":"ge
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class Drivers:
     """What only the board's own drivers know. `utc_ms` and `light` are asked for simulated boards only.
 
     `light(run, boot_ns)`: what somebody looking at the board sees. `capture_log(run)`: what the capture process said
@@ -59,13 +59,13 @@ class Bench:
     open_disk: Callable[[Path], Disk] = RealDisk
 
 
-def look_up(config: CameraConfig, bench: Bench) -> Facts:
+def look_up(config: CameraConfig, drivers: Drivers) -> Facts:
     """All facts. Never raises for what is wrong with the camera."""
-    board = _or_error(lambda: load_board(config.board_file(bench.board_file)))
+    board = _or_error(lambda: load_board(config.board_file(drivers.board_file)))
     simulated = not isinstance(board, TemoinError) and board.simulated
     root = _or_error(lambda: _root(config))
     chain = _or_error(lambda: keys.load_chain(_read(config.certificate), str(config.certificate)))
-    card, journal = _card(config, bench, chain)
+    card, journal = _card(config, drivers, chain)
     last = journal.last if isinstance(journal, Journal) else None
     return Facts(
         config=config,
@@ -76,10 +76,10 @@ def look_up(config: CameraConfig, bench: Bench) -> Facts:
         policy=_or_error(lambda: _policy(config, root, last)),
         card=card,
         journal=journal,
-        now_ms=_now_ms(config, board, bench),
+        now_ms=_now_ms(config, board, drivers),
         footage=None if config.footage is None else _unreadable(config.footage),
         run_folder=_or_error(lambda: _run_folder(config.run)),
-        agent=_agent(config, bench, simulated),
+        agent=_agent(config, drivers, simulated),
         network=_or_error(lambda: _network(config, root)),
     )
 
@@ -190,31 +190,31 @@ def _policy(config: CameraConfig, root: x509.Certificate | TemoinError, last: La
     )
 
 
-def _now_ms(config: CameraConfig, board: Board | TemoinError, bench: Bench) -> int | None:
+def _now_ms(config: CameraConfig, board: Board | TemoinError, drivers: Drivers) -> int | None:
     if isinstance(board, TemoinError) or not board.clock.rtc:
         return None
-    return bench.utc_ms(config.run)
+    return drivers.utc_ms(config.run)
 
 
-def _agent(config: CameraConfig, bench: Bench, simulated: bool) -> Agent:
+def _agent(config: CameraConfig, drivers: Drivers, simulated: bool) -> Agent:
     status: Mapping[str, object] | TemoinError = _or_error(lambda: read_status(config.run))
-    log = bench.capture_log(config.run)
-    now_ns = bench.boot_ns()
+    log = drivers.capture_log(config.run)
+    now_ns = drivers.boot_ns()
     return Agent(
         process=Process(machine.agent_process(config.data)),
         status={} if isinstance(status, TemoinError) else status,
         now_ns=now_ns,
         capture_said="" if log is None else LogTail(log, from_bytes=0).last_line(),
-        light=bench.light(config.run, now_ns) if simulated else None,
+        light=drivers.light(config.run, now_ns) if simulated else None,
     )
 
 
 def _card(
-    config: CameraConfig, bench: Bench, chain: Chain | TemoinError
+    config: CameraConfig, drivers: Drivers, chain: Chain | TemoinError
 ) -> tuple[Card | TemoinError | None, Journal | TemoinError | None]:
     if not config.data.exists():
         return None, None
-    disk = _or_error(lambda: bench.open_disk(config.data))
+    disk = _or_error(lambda: drivers.open_disk(config.data))
     if isinstance(disk, TemoinError):
         return disk, None
     own = None if isinstance(chain, TemoinError) else encode_base64(chain[0].public_bytes(Encoding.DER))

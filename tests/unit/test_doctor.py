@@ -27,7 +27,7 @@ from agent import cli
 from agent.adapters.disk import RealDisk
 from agent.config import MIB_BYTES, load_camera
 from agent.doctor import LOW_MINUTES, RENEW_WITHIN_DAYS, Finding, findings
-from agent.doctor_facts import Bench, look_up
+from agent.doctor_facts import Drivers, look_up
 from agent.doctor_report import as_json, exit_code, lines, text
 from agent.errors import DiskError
 from agent.facts import Agent, Card, Facts, Machine
@@ -38,7 +38,7 @@ from agent.ports import Disk
 from agent.states import Event
 from agent.troubles import Level, Process
 from hw.boards import board_file
-from hw.sim import bench
+from hw.sim import onlooker
 from hw.sim.disk import SimDisk
 from hw.sim.panel import light_now
 from tests.support.agency import NOW_MS, TestAgency, make_agency
@@ -76,7 +76,7 @@ def rig(camera: Path, agency: TestAgency) -> Iterator[Rig]:
 def facts(
     camera: Path, now_ms: int = LATER_MS, boot_ns: int = BOOT_NS, open_disk: Callable[[Path], Disk] = RealDisk
 ) -> Facts:
-    looks = Bench(board_file, lambda: boot_ns, lambda run: now_ms, light_now, bench.capture_log, open_disk)
+    looks = Drivers(board_file, lambda: boot_ns, lambda run: now_ms, light_now, onlooker.capture_log, open_disk)
     return look_up(load_camera(camera / "camera.toml"), looks)
 
 

@@ -1,4 +1,4 @@
-"""A simulated board seen from beside it: what its clock shows, its light, and what its capture process said.
+"""What an onlooker finds out about a simulated board: what its clock shows, and what its capture process said.
 
 Guarantees: read only: nothing of the board changes, whether or not its agent runs.
 """
