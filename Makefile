@@ -5,8 +5,9 @@ PYTHON := .venv/bin/python
 OUT ?= demo
 FOOTAGE ?=
 ARGUMENTS ?=
+PLAY ?= .play
 
-.PHONY: help setup demo test check kills faults plaintext mutants dock-install bench month lint vectors
+.PHONY: help setup demo dock camera test check kills faults plaintext mutants dock-install bench month lint vectors
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -17,6 +18,13 @@ setup: ## make .venv and install what Témoin needs (apt with or without sudo, p
 demo: setup ## play a shift on a simulated board: FOOTAGE=<file> OUT=<folder>
 	@.ci/setup dock
 	@$(PYTHON) -m hw.sim.demo --out "$(OUT)" $(if $(FOOTAGE),--footage "$(FOOTAGE)",)
+
+dock: setup ## a dock with its broker to play with, live: FOOTAGE=<file> PLAY=<folder>; then, in another terminal:
+	@.ci/setup dock
+	@$(PYTHON) -m hw.sim.play dock --folder "$(PLAY)" $(if $(FOOTAGE),--footage "$(FOOTAGE)",)
+
+camera: setup ## the simulated camera that docks there, live, with keys to press: FOOTAGE=<file> PLAY=<folder>
+	@$(PYTHON) -m hw.sim.play camera --folder "$(PLAY)" $(if $(FOOTAGE),--footage "$(FOOTAGE)",)
 
 test: setup ## the fast suite, under 3 minutes
 	@.ci/setup tests
