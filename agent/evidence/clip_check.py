@@ -89,9 +89,8 @@ class ClipCheck:
             return None
         if found != (self._said.init_sha256, self._said.init_bytes):
             self._invalid("statement", "statement.json", f"names other bytes than those of {name}")
-        view = memoryview(data)
         try:
-            return mp4.parse_init(view[: mp4.unpadded_length(view, ("ftyp", "moov"))])
+            return mp4.parse_padded_init(memoryview(data))
         except FormatError as error:
             self._invalid("init", name, str(error))
             return None
@@ -132,9 +131,8 @@ class ClipCheck:
         return laid if whole else None
 
     def _parse(self, data: bytes, init: mp4.Init, each: SignedFragment) -> tuple[mp4.TrackRun, ...] | None:
-        view = memoryview(data)
         try:
-            runs = mp4.parse_fragment(view[: mp4.unpadded_length(view, ("moof", "mdat"))], init)
+            runs = mp4.parse_padded_fragment(memoryview(data), init)
         except FormatError as error:
             self._invalid("fragment", each.where, f"signed, but no fragment: {error}")
             return None

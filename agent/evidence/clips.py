@@ -132,8 +132,7 @@ class _ClipWriter:
         self._path = folder / bundle.clip_file(number)
         self._number = number
         self._padded_init = bytes(padded_init)
-        view = memoryview(self._padded_init)
-        self.init = mp4.parse_init(view[: mp4.unpadded_length(view, ("ftyp", "moov"))])
+        self.init = mp4.parse_padded_init(memoryview(self._padded_init))
         self._file = NewFile(self._path)
         self._file.write(bytes(clip.FRONT_BYTES))
         self._offset = clip.FRONT_BYTES
@@ -210,9 +209,8 @@ class _ClipWriter:
         return next(run for run in runs if run.track_id == self.init.video.track_id)
 
     def _parse(self, fragment: Fragment, plain: bytearray) -> tuple[mp4.TrackRun, ...]:
-        view = memoryview(plain)
         try:
-            return mp4.parse_fragment(view[: mp4.unpadded_length(view, ("moof", "mdat"))], self.init)
+            return mp4.parse_padded_fragment(memoryview(plain), self.init)
         except FormatError as error:
             raise ExportError(f"entry {fragment.seq}: {error.where}", error.problem, "report this") from None
 

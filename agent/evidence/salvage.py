@@ -123,9 +123,9 @@ class _Salvage:
             self._target.write(part)
             return
         if self._init is None:
-            self._init = mp4.parse_init(part[: mp4.unpadded_length(part, _INIT)])
+            self._init = mp4.parse_padded_init(part)
         else:
-            runs = mp4.parse_fragment(part[: mp4.unpadded_length(part, _FRAGMENT)], self._init)
+            runs = mp4.parse_padded_fragment(part, self._init)
             video = next(run for run in runs if run.track_id == self._init.video.track_id)
             self._fragments += 1
             self._frames += len(video.samples)

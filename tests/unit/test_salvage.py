@@ -33,11 +33,11 @@ PAYLOAD = b"".join([INIT, *FRAGMENTS])
 
 def index() -> bytes:
     """The mfra of a segment, which is its last chunk."""
-    made = mp4.parse_init(memoryview(INIT)[: mp4.unpadded_length(memoryview(INIT), ("ftyp", "moov"))])
+    made = mp4.parse_padded_init(memoryview(INIT))
     offset, entries = len(INIT), []
     for data in FRAGMENTS:
         view = memoryview(data)
-        runs = mp4.parse_fragment(view[: mp4.unpadded_length(view, ("moof", "mdat"))], made)
+        runs = mp4.parse_padded_fragment(view, made)
         entries.append(mp4.index_entry(offset, runs))
         offset += len(data)
     return mp4.mfra(entries)
