@@ -66,7 +66,7 @@ def _add_camera_commands(add: Add) -> None:
 
 
 def _add_evidence_commands(add: Add) -> None:
-    sub = add("verify", _verify, "check a camera's folder, an archive or a bundle; needs no private key")
+    sub = add("verify", _verify, "check a camera's folder, an archive, a dock's journal or a bundle; no private key")
     sub.add_argument("path", metavar="PATH", type=Path)
     sub.add_argument(
         "--trust", metavar="CA", type=Path, required=True, help="the agency's root certificate (agency.pem)"

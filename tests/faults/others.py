@@ -165,6 +165,8 @@ def clockless(world: World) -> int:
     world.finish()
     spy.close()
     report = verify(world.camera.data, world.agency.root_pem, now_ms=time.time_ns() // 1_000_000)
+    if "disputed" not in {reason.code for reason in report.reasons}:
+        raise FaultsError("verify does not show what is disputed")
     world.say(f"{len(early)} entries before the time came; {report.bracket}; " + "; ".join(map(str, report.reasons)))
     return 3
 
