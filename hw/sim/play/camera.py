@@ -95,8 +95,8 @@ class _Play:
         if code is None:
             return
         if code != POWER_CUT_EXIT:
-            problem = f"the agent ended with code {code}: {printable(self._shift.last_words())}"
-            raise DemoError("make camera", problem, f"see {self._place.camera / 'agent.log'}")
+            problem = f"ended with code {code}: {printable(self._shift.last_words())}"
+            raise DemoError("temoin run", problem, f"see {self._place.camera / 'agent.log'}")
         self._said = both("play.no_power")
         self._screen.say([self._said])
         deadline = time.monotonic() + CUT_S

@@ -37,7 +37,7 @@ def _follow(station: Station, screen: Screen, hints: list[str]) -> None:
     while not screen.ending:
         ended = station.ended()
         if ended is not None:
-            raise DemoError("make dock", printable(ended), f"see the logs in {station.config.parent}")
+            raise DemoError("station", printable(ended), f"see the logs in {station.config.parent}")
         found = _found(station)
         rows = dock_rows(found or {})
         trouble = "" if found is not None else both("play.dock_silent")
