@@ -53,7 +53,7 @@ from agent.ring import Ring
 from agent.states import DARK_AFTER_NS, Moment, cue, panel
 from agent.status import as_object, refused
 from agent.store.check import RecoveryReport, recover
-from agent.store.custody import Custody, Survey, last_hand_out
+from agent.store.custody import Custody, Survey, worn_at_start
 from agent.store.journal import Journal
 from agent.store.last import LastFile, read_last
 from agent.store.relay import forget_before
@@ -173,7 +173,7 @@ class Agent:
             journal.append("alert", policy_refused(chosen.refused))
         custody = Custody()
         with contextlib.suppress(FormatError, StoreError, DiskError):  # the survey meets it again, and tells
-            custody.handed_out(last_hand_out(disk, journal.state, journal.run_begins))
+            custody.handed_out(worn_at_start(disk, journal.state))
         journal.watch(custody.take)
         recovery = recover(journal, disk)
         with contextlib.suppress(DiskError):  # the next start tries again

@@ -118,7 +118,7 @@ _FIELDS: dict[str, Mapping[str, Check]] = {
         "slow_signer": boolean,
         "chain": _CHAIN,
         "dseq": _last_of_docks,
-        "assignment": nullable(hash_hex),
+        "assignment": nullable(_SIZE),
         "last_utc": nullable(utc),
         "token": nullable(hash_hex),
         "interrupted": nullable(recording_id),

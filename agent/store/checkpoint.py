@@ -80,7 +80,8 @@ class JournalState:
     policy: tuple[str, int] | None = None
     ack: Reference | None = None
     dseq: tuple[tuple[str, int], ...] = ()
-    assignment: str | None = None
+    assignment: int | None = None
+    """Number of the `assign` entry in force."""
     token: str | None = None
     last_utc_ms: int | None = None
     low: int = 0
@@ -119,7 +120,7 @@ def parse_checkpoint(body: Object, position: Position, boot: str, last_signed: R
         policy=None if policy is None else parse_policy(fields.object_of(body, "policy")),
         ack=None if ack is None else parse_reference(fields.object_of(body, "ack")),
         dseq=tuple(_parse_dseq(each) for each in fields.list_of(body, "dseq")),
-        assignment=_optional_text(body, "assignment"),
+        assignment=None if body["assignment"] is None else fields.integer_of(body, "assignment"),
         token=_optional_text(body, "token"),
         last_utc_ms=None if last_utc is None else fields.parse_utc(last_utc, "checkpoint.last_utc"),
         low=fields.integer_of(body, "low"),

@@ -6,7 +6,7 @@ from the checkpoint's `low` on, and what came live waits until that is done. Any
 camera's own journal, whose statements were verified before they were journalled (agent/session.py).
 
 Who wears the camera is the exception: a press may come before the survey is done, and its entry says the wearer for
-good. So the newest hand-out is looked up at the start (`last_hand_out`), from the journal's end backwards.
+good. So the assignment in force, whose place the journal's state knows, is looked up at the start (`worn_at_start`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from agent.errors import FormatError
 from agent.formats import fields, statement
 from agent.formats.canonical import Object
 from agent.formats.entries import Entry, parse_line
 from agent.model import NS_PER_MS, Stamp
 from agent.ports import Disk
-from agent.store.last import file_numbers
 from agent.store.lines import JournalLines
 from agent.store.segments import segment_path
 from agent.store.state import JournalState, Reference
@@ -29,8 +29,6 @@ TOLD_KINDS = frozenset(
     {"segment.seal", "segment.recovered", "receipt", "purge", "expire", "hold", "assign", "dock", "ack", "trim"}
 )
 MS_PER_DAY = 24 * 3600 * 1000
-LOOK_BACK_FILES = 16
-"""Files of the journal in which a start looks for the newest hand-out: some 20 hours of film since then."""
 SURVEY_LINES = 64
 """Lines that one step of a survey looks at: a few milliseconds, so that nothing else waits."""
 
@@ -95,10 +93,10 @@ class Custody:
 
     # What comes in.
 
-    def handed_out(self, entry: Entry | None) -> None:
-        """What `last_hand_out` found, before anything of this run is taken."""
+    def handed_out(self, assignment: Assignment | None) -> None:
+        """What `worn_at_start` found, before anything of this run is taken."""
         with self._lock:
-            self._looked_up = None if entry is None else _worn_after(None, entry)
+            self._looked_up = assignment
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Entries of this run that have become durable. For `Journal.watch`."""
@@ -266,25 +264,19 @@ class Survey:
         return True
 
 
-def last_hand_out(disk: Disk, state: JournalState, run_begins: int) -> Entry | None:
-    """The newest `dock` or `assign` entry before this run, which begins with the entry `run_begins`.
+def worn_at_start(disk: Disk, state: JournalState) -> Assignment | None:
+    """The assignment in force at the end of the journal. Raises StoreError, FormatError, DiskError.
 
-    None if this camera was never handed out, or not within LOOK_BACK_FILES: the survey then says it when it is done.
-    Raises StoreError, FormatError, DiskError.
+    One file is read at most, up to that entry: a start that takes longer on a camera handed out days ago is a late one.
     """
     if state.assignment is None:
         return None
-    lines, last = JournalLines(disk), run_begins - 1
-    older = [number for number in file_numbers(disk) if number < run_begins]
-    for number in older[: -LOOK_BACK_FILES - 1 : -1]:
-        lines.seek(number)
-        found = None
-        while (line := lines.take(last)) is not None:
-            found = line if line.kind in ("dock", "assign") else found
-        if found is not None:
-            return parse_line(found.data)
-        last = number - 1
-    return None
+    lines = JournalLines(disk)
+    lines.seek(state.assignment)
+    line = lines.take(state.assignment)
+    if line is None or line.kind != "assign":
+        raise FormatError(f"entry {state.assignment}", "is not the assignment that the checkpoint says it is")
+    return _worn_after(None, parse_line(line.data))
 
 
 def _worn_after(worn: Assignment | None, entry: Entry) -> Assignment | None:

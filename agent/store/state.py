@@ -156,7 +156,7 @@ def _statement(state: JournalState, head: Head, body: Object) -> JournalState:
     if head.kind == "ack":
         return replace(state, ack=_acknowledged(state, parse_reference(said.value)))
     if head.kind == "assign":
-        return replace(state, assignment=said.digest.hex())
+        return replace(state, assignment=head.seq)
     if head.kind == "token":
         return replace(state, token=fields.text_of(said.value, "head"))
     return state
@@ -168,6 +168,11 @@ def _acknowledged(state: JournalState, ack: Reference) -> Reference:
     if ack.seq >= state.position.seq or (state.ack is not None and ack.seq < state.ack.seq):
         raise FormatError("ack.statement.seq", f"{ack.seq} was never sent, or is before the last one acknowledged")
     return ack
+
+
+def _dock(state: JournalState, head: Head, body: Object) -> JournalState:
+    """Whoever wore the camera has brought it back."""
+    return replace(state, assignment=None)
 
 
 def _config(state: JournalState, head: Head, body: Object) -> JournalState:
@@ -258,6 +263,7 @@ _STEPS: dict[str, Callable[[JournalState, Head, Object], JournalState]] = {
     "policy": _policy,
     **dict.fromkeys(STATEMENT_KINDS, _statement),
     "config": _config,
+    "dock": _dock,
     "key.rotate": _key_rotate,
     "recording.start": _recording_start,
     "segment.open": _segment_open,

@@ -34,7 +34,7 @@ from agent.recording import Parts, Settings
 from agent.ring import Ring
 from agent.states import RED, Moment, cue
 from agent.store.check import recover
-from agent.store.custody import Custody, Survey, last_hand_out
+from agent.store.custody import Custody, Survey, worn_at_start
 from agent.store.journal import Journal
 from agent.store.last import read_last
 from agent.store.segments import SealBuffer
@@ -188,7 +188,7 @@ class Rig:
         if self.journal.state.policy is None:
             self.journal.append("policy", {"hash": policy.hash_hex, "version": policy.version})
         self.custody = Custody()
-        self.custody.handed_out(last_hand_out(self.disk, self.journal.state, self.journal.run_begins))
+        self.custody.handed_out(worn_at_start(self.disk, self.journal.state))
         self.journal.watch(self.custody.take)
         self._survey = Survey(self.disk, self.custody, self.journal.state.low, self.journal.run_begins)
         recovery = recover(self.journal, self.disk)

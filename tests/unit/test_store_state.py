@@ -278,8 +278,12 @@ def test_what_docks_said(writer: Writer) -> None:
         **{"from": "2026-01-01T00:00:00.000Z", "until": "2026-01-02T00:00:00.000Z"},
     )
     writer.add("assign", assigned)
-    text = fields.text_of(fields.object_of(assigned, "statement"), "text")
-    assert writer.state.assignment == hashlib.sha256(text.encode()).hexdigest()
+    handed_out = checkpoint_body(writer.state)
+    assert handed_out["assignment"] == writer.state.position.seq - 1
+    writer.add("checkpoint", handed_out)
+    chain = list(writer.state.chain)
+    writer.add("dock", {"session": "a" * 32, "dock": "dock-1", "beacon": None, "chain": chain})
+    assert writer.state.assignment is None
     tsr = fields.encode_base64(bytes(200))
     writer.add("token", writer.says("token", "dock-1", 9, head="b" * 64, imprint=HASH, tsr=tsr))
     assert writer.state.token == "b" * 64
@@ -302,7 +306,7 @@ def test_docks_long_unheard_are_forgotten(writer: Writer) -> None:
         ("slow_signer", False),
         ("chain", [fields.encode_base64(bytes(100))]),
         ("dseq", []),
-        ("assignment", HASH),
+        ("assignment", 1),
         ("last_utc", None),
         ("token", HASH),
         ("interrupted", "cam-1-dddddddd-1"),

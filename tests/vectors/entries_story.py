@@ -181,7 +181,7 @@ def story() -> list[tuple[str, dict[str, object]]]:
                 "slow_signer": True,
                 "chain": chain,
                 "dseq": [{"dock": "dock-01", "dseq": 8}, {"dock": "dock-02", "dseq": 0}],
-                "assignment": digest("assign"),
+                "assignment": 5,
                 "last_utc": "2026-03-02T08:00:24.000Z",
                 "token": digest("tokened"),
                 "interrupted": REC,
