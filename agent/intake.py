@@ -190,7 +190,7 @@ class Intake:
             self._kept = False
             self._report(Captured(self._ring.publish(frame.t0_ns, frame.dur_ns, frame.frames, frame.sound)))
         else:
-            self._ring.dropped(frame.t0_ns, frame.t0_ns + frame.dur_ns)
+            self._ring.dropped()
         self._end_ns = frame.t0_ns + frame.dur_ns
 
     def _check_fragment(self, frame: pipe.FragmentHeader, init: mp4.Init) -> None:

@@ -1,8 +1,8 @@
 """The pre-record ring: the newest fragments, in one fixed piece of memory.
 
 Guarantees:
-- slots never overlap, and what a reader holds is never overwritten: the incoming fragment is dropped instead, and the
-  drop is remembered until somebody takes it (it becomes a `gap` entry);
+- slots never overlap, and what a reader holds is never overwritten: the incoming fragment is dropped instead, and
+  uses up a serial, so that readers see the hole (it becomes a `gap` entry);
 - a fragment that began longer than `keep_ns` before the newest one ended cannot be read any more, and its bytes are
   zero once nobody holds it. Every byte outside the fragments and the open reservation is zero, always;
 - oldest first: no fragment goes while an older one that nobody holds stays.
@@ -20,16 +20,7 @@ from dataclasses import dataclass
 
 from agent.model import FragmentInfo
 
-MAX_DROPS = 1024
 _ZEROS = bytes(65_536)
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Footage that was captured, or announced, and never entered the ring."""
-
-    from_ns: int
-    to_ns: int
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +85,6 @@ class Ring:
         self._inits: dict[int, bytes] = {}
         self._epoch = 0
         self._next_serial = 0
-        self._drops: list[Drop] = []
 
     def set_init(self, init_padded: bytes) -> int:
         """Begin a new epoch: fragments published from now on belong to this init. Returns its number, from 1."""
@@ -159,19 +149,10 @@ class Ring:
             taken.view.release()
             self._zero(taken.start, end)
 
-    def dropped(self, from_ns: int, to_ns: int) -> None:
+    def dropped(self) -> None:
         """A fragment found no room. It uses up a serial, so that readers see the hole."""
         with self._lock:
             self._take_serial()
-            if len(self._drops) == MAX_DROPS:  # nobody takes them: say less exactly, never say less
-                from_ns = self._drops.pop().from_ns
-            self._drops.append(Drop(from_ns, to_ns))
-
-    def take_drops(self) -> tuple[Drop, ...]:
-        """What was dropped since the last call, oldest first; what is older than the ring reaches is left out."""
-        with self._lock:
-            drops, self._drops = tuple(self._drops), []
-            return drops
 
     def expire(self, now_ns: int) -> None:
         """Evict by age when capture stalls: what began before now - keep_ns goes."""
@@ -223,7 +204,6 @@ class Ring:
                 slot.listed = False
             if self._reservation is not None:
                 self._reservation.wiped = True
-            self._drops = []
         while self._erase_one():  # the lock is free between two fragments: the intake loop waits for one at most
             pass
 
@@ -257,7 +237,6 @@ class Ring:
         for slot in self._slots:
             if slot.info.t0_ns < cutoff_ns:
                 slot.listed = False
-        self._drops = [drop for drop in self._drops if drop.to_ns > cutoff_ns]
         self._erase_unheld()
 
     def _erase_unheld(self) -> None:

@@ -113,7 +113,7 @@ class Writer:
         """One more second into the ring, as intake does it; None if it had to be dropped."""
         slot = self.ring.reserve(FRAGMENT_BYTES)
         if slot is None:
-            self.ring.dropped(t0_ns, t0_ns + NS_PER_S)
+            self.ring.dropped()
             return None
         slot[:] = self._fragment
         info = self.ring.publish(t0_ns, NS_PER_S, FRAMES, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent.model import NS_PER_S, FragmentInfo
-from agent.ring import MAX_DROPS, Drop, Held, Ring
+from agent.ring import Held, Ring
 
 SECOND = NS_PER_S
 
@@ -26,7 +25,6 @@ class RingAgainstList(RuleBasedStateMachine):
         self.ring = Ring(memoryview(self.arena), self.keep_ns)
         self.listed: list[FragmentInfo] = []
         self.held: list[Held] = []
-        self.drops: list[Drop] = []
         self.inits: dict[int, bytes] = {}
         self.reserved: memoryview | None = None
         self.doomed = False
@@ -50,8 +48,7 @@ class RingAgainstList(RuleBasedStateMachine):
         if self.reserved is None:
             assert length > len(self.arena) or self.held
             assert (oldest, newest) == ((before[0], before[-1]) if before else (None, None)), "evicted for nothing"
-            self.ring.dropped(self.now_s * SECOND, (self.now_s + 1) * SECOND)
-            self.drops.append(Drop(self.now_s * SECOND, (self.now_s + 1) * SECOND))
+            self.ring.dropped()
             self.serial += 1
             self.now_s += 1
             return
@@ -122,15 +119,9 @@ class RingAgainstList(RuleBasedStateMachine):
         assert self.ring.first_after(ends_after_s * SECOND, serial) == expected
 
     @rule()
-    def take_drops(self) -> None:
-        assert self.ring.take_drops() == tuple(self.drops)
-        self.drops = []
-
-    @rule()
     def wipe(self) -> None:
         self.ring.wipe()
         self.listed = []
-        self.drops = []
         self.doomed = self.reserved is not None
 
     @invariant()
@@ -170,7 +161,6 @@ class RingAgainstList(RuleBasedStateMachine):
     def age(self, newest_ns: int) -> None:
         cutoff_ns = newest_ns - self.keep_ns
         self.listed = [info for info in self.listed if info.t0_ns >= cutoff_ns]
-        self.drops = [drop for drop in self.drops if drop.to_ns > cutoff_ns]
 
     def content(self, serial: int) -> int:
         return serial % 250 + 1
@@ -223,12 +213,10 @@ def test_a_held_fragment_in_the_way_costs_the_incoming_one() -> None:
     held = ring.hold(0)
     assert held is not None
     assert ring.reserve(5) is None
-    ring.dropped(2 * SECOND, 3 * SECOND)
+    ring.dropped()
     held.release()
     assert ring.reserve(5) is not None
     assert ring.publish(3 * SECOND, SECOND, 25, True).serial == 3, "the dropped one left its hole"
-    assert ring.take_drops() == (Drop(2 * SECOND, 3 * SECOND),)
-    assert ring.take_drops() == ()
 
 
 @pytest.mark.parametrize(("end_s", "stays"), [(5, True), (6, False)])
@@ -279,16 +267,6 @@ def test_inits_are_kept_while_a_held_fragment_refers_to_them() -> None:
         ring.init(1)
 
 
-def test_drops_that_nobody_takes_are_bounded_and_stay_covered() -> None:
-    ring = filled([])
-    for second in range(MAX_DROPS + 5):
-        ring.dropped(second, second + 1)
-    drops = ring.take_drops()
-    assert len(drops) == MAX_DROPS
-    assert (drops[0].from_ns, drops[-1].to_ns) == (0, MAX_DROPS + 5)
-    assert all(one.to_ns == next_one.from_ns for one, next_one in pairwise(drops))
-
-
 def test_a_writer_and_a_wiper_beside_the_intake_see_whole_fragments_only() -> None:
     """Three threads on one ring: every held view is one fragment's bytes from end to end."""
     arena = bytearray(64 * 1024)
@@ -318,7 +296,7 @@ def test_a_writer_and_a_wiper_beside_the_intake_see_whole_fragments_only() -> No
     while serial < 400:
         view = ring.reserve(1 + serial * 997 % 9000)
         if view is None:
-            ring.dropped(serial, serial + 1)
+            ring.dropped()
         else:
             view[:] = bytes([serial % 250 + 1]) * len(view)
             ring.publish(serial, 1, 25, True)
