@@ -44,11 +44,6 @@ class Keeping:
         self._numbers = 0
         self._ack_ns: int | None = None
 
-    @property
-    def idle(self) -> bool:
-        """Nothing waits for the writer."""
-        return self._under_way is None and not self._waiting
-
     def add(self, heard: Heard, arrived: Arrived | None) -> None:
         """Journal this statement."""
         said = heard.statement

@@ -10,7 +10,7 @@ journal that its name names. Assumes one process; SQLite by default, any databas
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -354,13 +354,6 @@ def _segment(row: SegmentRow, folder: str) -> Segment:
 
 def _value(row: OrderRow) -> Object:
     return canonical.decode(row.value.encode())
-
-
-def rows_of(session: Session) -> Iterable[JournalRow | RecordingRow | SegmentRow]:
-    """All that follows from the archive, in a fixed order: what two catalogues are compared by."""
-    yield from session.scalars(select(JournalRow).order_by(JournalRow.dev, JournalRow.jid))
-    yield from session.scalars(select(RecordingRow).order_by(RecordingRow.rec))
-    yield from session.scalars(select(SegmentRow).order_by(SegmentRow.rec, SegmentRow.seg))
 
 
 @contextlib.contextmanager

@@ -154,15 +154,6 @@ def read_journal(folder: Path) -> Iterator[Line | Damage | Torn]:
     return read_logs(logs)
 
 
-def read_entries(folder: Path) -> Iterator[Line]:
-    """The entries alone, for who can only work with a whole journal: raises FormatError at the first damage."""
-    for item in read_journal(folder):
-        if isinstance(item, Damage):
-            raise FormatError(item.where, item.problem, "run temoin verify, and use an untouched copy")
-        if isinstance(item, Line):
-            yield item
-
-
 def read_logs(logs: Sequence[LogFile]) -> Iterator[Line | Damage | Torn]:
     """Everything in these files, in order; lines that a file repeats from the one before it come once."""
     repeats = _Repeats()

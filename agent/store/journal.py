@@ -42,7 +42,6 @@ class Recovered:
     `open`: recordings without stop. `same_boot`: only the agent was started again, not the kernel.
     """
 
-    previous_boot: str | None
     same_boot: bool
     clean: bool
     open: tuple[OpenRecording, ...]
@@ -143,7 +142,7 @@ class Journal:
         }
         jid = writing.random(_SALT_BYTES).hex()
         entry = _signed(writing, Position(dev, jid, 0, fields.ZERO_HASH), "genesis", body)
-        recovered = Recovered(None, False, True, (), (), None)
+        recovered = Recovered(same_boot=False, clean=True, open=(), torn=(), last=None)
         return cls(writing, from_genesis(entry), [entry], recovered)
 
     @classmethod
@@ -156,7 +155,6 @@ class Journal:
             raise StoreError(path, "was signed under another certificate than this camera's", _ENROL_AGAIN)
         entry = _signed(writing, state.position, "checkpoint", checkpoint_body(state))
         recovered = Recovered(
-            previous_boot=state.boot,
             same_boot=entry.head.stamp.boot == state.boot,
             clean=state.clean,
             open=state.open,

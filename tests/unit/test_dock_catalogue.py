@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from agent.errors import FormatError
 from agent.formats.canonical import Object, Value
-from dock.catalogue import Catalogue, CatalogueError, rows_of
-from dock.tables import Base
+from dock.catalogue import Catalogue, CatalogueError
+from dock.tables import Base, JournalRow, RecordingRow, SegmentRow
 from tests.support.agency import TestAgency, make_agency
 from tests.support.dock import SESSION, Bench, all_entries, empty_catalogue, names
 from tests.support.evidence import Builder, builder
@@ -43,10 +43,14 @@ def camera(agency: TestAgency, folder: Path, dev: str = "cam-01", seed: int = 1)
 
 
 def dump(catalogue: Catalogue) -> list[dict[str, object]]:
+    """All that follows from the archive, in a fixed order: what two catalogues are compared by."""
     with Session(catalogue.engine) as session:
-        return [
-            {column.name: getattr(row, column.name) for column in row.__table__.columns} for row in rows_of(session)
+        rows: list[JournalRow | RecordingRow | SegmentRow] = [
+            *session.scalars(select(JournalRow).order_by(JournalRow.dev, JournalRow.jid)),
+            *session.scalars(select(RecordingRow).order_by(RecordingRow.rec)),
+            *session.scalars(select(SegmentRow).order_by(SegmentRow.rec, SegmentRow.seg)),
         ]
+        return [{column.name: getattr(row, column.name) for column in row.__table__.columns} for row in rows]
 
 
 def bring(bench: Bench, made: Builder, at_once: int = 9, uploads: int = 99, session: str = SESSION) -> None:
