@@ -209,6 +209,28 @@ def test_cuts_of_starts_after_cuts(tmp_path_factory: pytest.TempPathFactory, dat
     shutil.rmtree(card.root)
 
 
+def test_every_point_of_the_start_after_one_that_left_an_orphan_its_name(tmp_path: Path) -> None:
+    """A start is cut off between an orphan's entry and its new name, and so is the next one, at every point."""
+    created = operations_of(shift, tmp_path).index(("create", "segments/cam-1-22911f24-2/0001.mp4.age"))
+
+    def left(name: str) -> Card:
+        card = Card(tmp_path / name)
+        card.root.mkdir()
+        assert not card.run(shift, created + 1, mildest)
+        return card
+
+    whole = left("whole")
+    assert whole.run(only_start, None)
+    renamed = max(at for at, found in enumerate(whole.operations) if found[0] == "rename" and "segments" in found[1])
+    for cut_at in range(len(whole.operations) + 1):
+        card = left(str(cut_at))
+        assert not card.run(only_start, renamed, mildest)
+        if card.run(only_start, cut_at, mildest):
+            card.board.reboot()
+        finish(card)
+        shutil.rmtree(card.root)
+
+
 def test_every_point_of_a_rotation(tmp_path: Path) -> None:
     """A file fills up while a recording is open: the segment is open in the next file's checkpoint."""
     operations = operations_of(rotation, tmp_path)
