@@ -36,6 +36,7 @@ from agent.model import (
     UploadFailed,
 )
 from agent.ports import Broker, Random, Uploader
+from agent.receipts import Receipts
 from agent.sending import Sending
 from agent.session import Camera, Heard, Hearing, NotTaken, certificates_of
 from agent.store.custody import Custody
@@ -117,6 +118,7 @@ class Sync:
         camera = Camera(facts.dev, facts.jid, self._session, facts.root, facts.policy.docks)
         self._hearing = Hearing(camera, facts.dseq)
         self._keeping = Keeping(outside.order, NOTHING_SEQ if facts.ack is None else facts.ack.seq)
+        self._receipts = Receipts(custody, self._keeping, outside.broker)
         self._sending = Sending(outbox)
         self._uploads = Uploads(custody, outside.uploader, facts.policy.intake_hosts)
         self._newest_policy = facts.newest_policy
@@ -125,7 +127,6 @@ class Sync:
         self._answered_ns = 0
         self._signed_utc_ms = 0
         self._purge_due = False
-        self._early: list[tuple[Heard, Arrived]] = []
         self._trim_due = False
         self._trimmed_ns: int | None = None
         self._leave_by_ns = 0
@@ -156,7 +157,8 @@ class Sync:
         self._line.step(now_ns)
         if self._phase is Phase.DOCKED:
             self._send_journal(now_ns)
-            self._take_early(now_ns)
+            for refused in self._receipts.step():
+                self._say(refused, now_ns)
             self._say(self._uploads.step(now_ns), now_ns)
             self._delete(now_ns)
             self._tell_progress(now_ns)
@@ -209,7 +211,7 @@ class Sync:
             case "ticket":
                 self._say(self._uploads.ticket(value, now_ns), now_ns)
             case "receipt" | "assign" | "hold":
-                self._early.append((heard, event))
+                self._receipts.add(heard, event)
                 return True
             case "policy":
                 self._say(self._policy(heard), now_ns)
@@ -243,28 +245,6 @@ class Sync:
     def _docking(self) -> Object:
         return {"session": self._session, "dock": self._hearing.dock, "beacon": self._beacon}
 
-    def _take_early(self, now_ns: int) -> None:
-        """Receipts, and in their order what came with them, as soon as it is known what lies on the card."""
-        if not self._custody.ready:
-            return
-        early, self._early = self._early, []
-        for heard, event in early:
-            if heard.statement.name == "receipt" and not self._is_owed(heard, now_ns):
-                self._outside.broker.acknowledge(event)
-            else:
-                self._keeping.add(heard, event)
-
-    def _is_owed(self, heard: Heard, now_ns: int) -> bool:
-        """The receipt is for a segment on the card, as its own entry describes it, that has none yet."""
-        value = heard.statement.value
-        held = self._custody.get(fields.text_of(value, "rec"), fields.integer_of(value, "seg"))
-        seal = Reference(fields.integer_of(value, "seal_seq"), fields.text_of(value, "seal_head"))
-        if held is None or (held.seal, held.blob, held.size) != (seal, value["blob"], value["size"]):
-            problem = f"segment {value['seg']} of {value['rec']} is not what the journal says, or has left the card"
-            self._say(NotTaken("receipt_segment", problem), now_ns)
-            return False
-        return held.receipt is None
-
     def _policy(self, heard: Heard) -> NotTaken | None:
         """A newer policy is kept for the next start, if this camera may record under it."""
         version = fields.integer_of(heard.statement.value, "version")
@@ -296,6 +276,7 @@ class Sync:
                     assert self._hearing.dock is not None
                     self._outside.tell(orders.Docked(self._hearing.dock))
                 case "receipt" if entry.heard is not None:
+                    self._receipts.kept(entry.heard)
                     self._signed(fields.parse_utc(entry.heard.statement.value["utc"], "receipt.utc"))
                 case "ack":
                     self._trim_due = True

@@ -1,7 +1,8 @@
 """Tickets of the dock, and the uploads that follow from them.
 
 Guarantees: nothing is sent but a finished segment of this camera, whole, to a host of the policy, as its own journal
-describes it (size and hash); at most MAX_OPEN at a time. A failed one is tried again while its ticket lasts. Assumes
+describes it (size and hash). One is under way at a time, until it is answered: whenever the camera is taken off the
+dock, one segment at most has been sent in part, or in vain. A failed one is tried again while its ticket lasts. Assumes
 that who gives a ticket has verified it. Source: docs/docking.md, 6.
 """
 
@@ -19,7 +20,6 @@ from agent.ports import Uploader
 from agent.session import NotTaken
 from agent.store.custody import Custody, Holding
 
-MAX_OPEN = 2
 MAX_WAITING = 8
 HTTPS_PORT = 443
 ACCEPTED = frozenset({200, 201, 204})
@@ -93,8 +93,8 @@ class Uploads:
         self._open = [each for each in self._open if each.number is not None or now_ns < each.until_ns]
         if not self._custody.ready:
             return None
-        for each in [each for each in self._open if each.number is None and now_ns >= each.not_before_ns]:
-            if sum(other.number is not None for other in self._open) >= MAX_OPEN:
+        for each in [each for each in self._open if now_ns >= each.not_before_ns]:
+            if any(other.number is not None for other in self._open):
                 break
             held = self._custody.get(each.rec, each.seg)
             if held is None or (held.blob, held.size) != (each.blob, each.size):

@@ -53,7 +53,7 @@ class Limits:
     `linger_s`: how long what follows a refusal is read and dropped, so that the client can read the answer.
     """
 
-    connections_a_camera: int = 4  # two tickets are open at most, and as much again for what is being given up
+    connections_a_camera: int = 4  # one upload is under way, and there may be some that are being given up
     uploads: int = 16
     handshake_s: float = 10
     head_s: float = 10

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cryptography import x509
 
@@ -37,6 +37,7 @@ from dock.blobs import Blob, BlobError, BlobStore, Outcome, Upload
 from dock.catalogue import Catalogue
 from dock.journal import DockJournal
 from dock.lines import RefusedError, Tail
+from dock.sessions import Session, Sessions
 from dock.statements import Addressee, Author
 from dock.trouble import Trouble, Troubles
 from dock.voice import Message, Moment, Voice
@@ -49,7 +50,6 @@ MAX_RECEIPTS = 32
 MAX_FAILURES = 3
 """Uploads of one blob that may fail in a session before it is left for the next one."""
 RECEIPT_AGAIN_NS = 60 * NS_PER_S
-_PAST_SESSIONS = 16
 _WAIT = "wait for its next docking"
 
 
@@ -67,18 +67,6 @@ class Rules:
     policy_chain: tuple[bytes, ...] = ()
     ticket_ttl_s: int = 600
     reserve_bytes: int = 256 * 1024 * 1024
-
-
-@dataclass(slots=True)
-class _Session:
-    """One camera that is docked, and the oldest entry that it still has. Times are of the boot clock."""
-
-    to: Addressee
-    low: int
-    tickets: dict[tuple[str, int], int] = field(default_factory=dict)
-    failures: Counter[tuple[str, int]] = field(default_factory=Counter)
-    receipts: dict[tuple[str, int], int] = field(default_factory=dict)
-    orders: set[int] = field(default_factory=set)
 
 
 class Station:
@@ -100,13 +88,12 @@ class Station:
         self._catalogue = catalogue
         self._voice = Voice(author, journal)
         self._troubles = Troubles(journal, self.counts)
-        self._sessions: dict[str, _Session] = {}
-        self._past: dict[str, list[str]] = {}
+        self._sessions = Sessions()
 
     @property
     def docked(self) -> Sequence[str]:
         """The cameras in a session."""
-        return tuple(self._sessions)
+        return self._sessions.docked
 
     @property
     def last_troubles(self) -> Mapping[str, Trouble]:
@@ -119,24 +106,21 @@ class Station:
         """A camera's question, or its goodbye. The caller has compared `status.dev` with the topic's, which the broker
         ties to the camera's certificate.
         """
-        known = self._sessions.get(status.dev)
         if status.state is StatusState.GONE:
+            known = self._sessions.get(status.dev)
             if known is not None and known.to.session == status.session:
                 self._end(status.dev)
             return []
         if self._is_refused(status.dev, now):
             return []
-        if known is not None and known.to.session == status.session:
-            if known.to.jid != status.jid:
-                self._troubles.refuse(status.dev, "jid_changed", now.mono_ns, {"jid": status.jid})
-                return []
-            known.low = status.low
-            # It asks again after a lost connection too, and what was on its way then is gone: tickets are said again.
-            known.tickets.clear()
-            return [self._voice.beacon(known.to, status, now), *self._advance(known, now)]
-        if status.session in self._past.get(status.dev, []):
-            return []  # late, or replayed
-        return self._begin(status, now)
+        session = self._sessions.of(status)
+        if session is None:
+            return [] if self._sessions.is_over(status) else self._begin(status, now)
+        if session.to.jid != status.jid:
+            self._troubles.refuse(status.dev, "jid_changed", now.mono_ns, {"jid": status.jid})
+            return []
+        self._sessions.ask_again(session, status, now.mono_ns)
+        return [self._voice.beacon(session.to, status, now), *self._advance(session, now)]
 
     def on_batch(self, dev: str, batch: Batch, now: Moment) -> list[Message]:
         """Lines of a camera's journal. Without a session nothing is taken: there is no nonce to answer with."""
@@ -157,7 +141,7 @@ class Station:
 
     def tick(self, now: Moment) -> list[Message]:
         """What time brings: tickets that ran out, orders that are due, receipts that were not heard."""
-        return [message for session in list(self._sessions.values()) for message in self._advance(session, now)]
+        return [message for session in self._sessions.all() for message in self._advance(session, now)]
 
     # --- intake -------------------------------------------------------------------------------------------------------
 
@@ -208,7 +192,7 @@ class Station:
         self._end(status.dev)
         # A camera is handed out from its dock: what was ordered before this docking was for the shift before it.
         self._catalogue.withdraw(status.dev, "assign")
-        session = _Session(Addressee(status.dev, status.jid, status.session), status.low)
+        session = Session(Addressee(status.dev, status.jid, status.session), status.low)
         try:
             tail = self._archive.tail(status.dev, status.jid)
             if tail is not None:
@@ -220,7 +204,7 @@ class Station:
         except DiskError as error:
             self._troubles.failed(status.dev, "archive", now.mono_ns, error)
             return []
-        self._sessions[status.dev] = session
+        self._sessions.begin(session, status, now.mono_ns)
         messages = [self._voice.beacon(session.to, status, now), self._voice.ack(session.to, tail, now)]
         policy = self._rules.policy
         if policy is not None and (tail is None or tail.policy != policy.digest.hex()):
@@ -228,9 +212,7 @@ class Station:
         return [*messages, *self._advance(session, now)]
 
     def _end(self, dev: str) -> None:
-        session = self._sessions.pop(dev, None)
-        if session is not None:
-            self._past[dev] = [*self._past.get(dev, []), session.to.session][-_PAST_SESSIONS:]
+        if self._sessions.end(dev):
             self._archive.release(dev)
 
     def _is_refused(self, dev: str, now: Moment) -> bool:
@@ -242,7 +224,7 @@ class Station:
 
     # --- journal ------------------------------------------------------------------------------------------------------
 
-    def _take(self, session: _Session, entries: list[Entry], now: Moment) -> list[Message]:
+    def _take(self, session: Session, entries: list[Entry], now: Moment) -> list[Message]:
         """Archive what is new, and say where the archive ends."""
         dev, jid = session.to.dev, session.to.jid
         tail = self._archive.tail(dev, jid)
@@ -290,7 +272,7 @@ class Station:
                 return list(entries[index:])
         return None
 
-    def _take_fork(self, session: _Session, rival: list[Entry], tail: Tail, now: Moment) -> None:
+    def _take_fork(self, session: Session, rival: list[Entry], tail: Tail, now: Moment) -> None:
         dev, seq = session.to.dev, rival[0].head.seq
         if not lines.is_signed_by(rival[0], tail):
             raise RefusedError(f"entry {seq}", "is another than the archive's, and not signed by the camera", _WAIT)
@@ -302,7 +284,7 @@ class Station:
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
-    def _advance(self, session: _Session, now: Moment) -> list[Message]:
+    def _advance(self, session: Session, now: Moment) -> list[Message]:
         """Receipts, tickets and orders that this camera may have now."""
         try:
             # Tickets first: what has its file already, of a run that was killed, has its receipt at once then.
@@ -311,7 +293,7 @@ class Station:
             self._troubles.failed(session.to.dev, "archive", now.mono_ns, error)
             return []
 
-    def _tickets(self, session: _Session, now: Moment) -> list[Message]:
+    def _tickets(self, session: Session, now: Moment) -> list[Message]:
         """Up to MAX_TICKETS open, oldest blob first."""
         session.tickets = {key: until for key, until in session.tickets.items() if until > now.mono_ns}
         given_up = [key for key, count in session.failures.items() if count >= MAX_FAILURES]
@@ -331,7 +313,7 @@ class Station:
             messages.append(self._voice.ticket(session.to, blob, self._rules.intake_host, ttl_s, now))
         return messages
 
-    def _find(self, session: _Session, blob: Blob, now: Moment) -> None:
+    def _find(self, session: Session, blob: Blob, now: Moment) -> None:
         """A file that this run has not seen coming: of a run that was killed before it could say so."""
         if self._blobs.confirm(blob):
             self._catalogue.mark_stored(blob.rec, blob.seg)
@@ -345,7 +327,7 @@ class Station:
         self._troubles.alert("archive", "archive_full", now.mono_ns, {}, "make_space")
         return True
 
-    def _receipts(self, session: _Session, now: Moment) -> list[Message]:
+    def _receipts(self, session: Session, now: Moment) -> list[Message]:
         """For each blob that is here and of whose receipt the camera's journal does not tell yet."""
         messages: list[Message] = []
         for found in self._catalogue.unreceipted(session.to.dev, session.to.jid):
@@ -359,7 +341,7 @@ class Station:
             self.counts["receipts"] += 1
         return messages
 
-    def _orders(self, session: _Session, now: Moment) -> list[Message]:
+    def _orders(self, session: Session, now: Moment) -> list[Message]:
         """What the people at the dock said, once a session until the camera's journal tells of it."""
         messages: list[Message] = []
         for order in self._catalogue.orders(session.to.dev):

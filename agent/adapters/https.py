@@ -27,7 +27,7 @@ _HTTPS_PORT = 443
 
 
 class HttpsUploader:
-    """An Uploader. A thread an upload; the rules have two under way at most."""
+    """An Uploader. A thread an upload; the rules have one under way, beside those that they have given up."""
 
     def __init__(self, disk: Disk, files: TlsFiles, accept: AcceptPeer, post: Callable[[NetworkEvent], None]) -> None:
         self._disk = disk

@@ -268,7 +268,7 @@ def contact(world: World) -> int:
     world.finish()
     outcomes = [event for event in world.dock.events() if event["event"] == "stored"]
     begun = world.intake.connections
-    if len(outcomes) > SEGMENTS or begun > SEGMENTS + 2:
+    if len(outcomes) > SEGMENTS or begun > SEGMENTS + 1:
         raise FaultsError(f"{begun} uploads begun for {SEGMENTS} segments, {len(outcomes)} ended")
     world.say(f"first ack after {took:.2f} s; undocked at {stored} segments: {begun - SEGMENTS} uploads again")
     spy.close()

@@ -134,4 +134,32 @@ MUTANTS: tuple[Mutant, ...] = (
         "            pass\n",
         ("tests/unit/test_verify_forgeries.py",),
     ),
+    Mutant(
+        "one upload is under way at a time, so that undocking costs one at most",
+        "agent/uploads.py",
+        "            if any(other.number is not None for other in self._open):\n",
+        "            if each.number is not None:\n",
+        ("tests/sim/test_docking_uploads.py",),
+    ),
+    Mutant(
+        "a receipt is one entry, however often it is said",
+        "agent/receipts.py",
+        "return _segment_of(heard) in self._at_writer or ",
+        "return ",
+        ("tests/sim/test_docking_uploads.py",),
+    ),
+    Mutant(
+        "a session that another one has followed never comes back",
+        "dock/sessions.py",
+        "return current if current.to.session == status.session else None",
+        "pass",
+        ("tests/unit/test_station.py",),
+    ),
+    Mutant(
+        "what a camera may have lost with its connection is said again at once",
+        "dock/sessions.py",
+        "            session.receipts.clear()\n",
+        "",
+        ("tests/unit/test_station.py",),
+    ),
 )

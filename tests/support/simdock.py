@@ -78,7 +78,7 @@ class SimDock:
         self._tickets: dict[tuple[str, int], int] = {}
         self._sealed: dict[tuple[str, int], Entry] = {}
         self._receipted: set[tuple[str, int]] = set()
-        self._uploading: set[int] = set()
+        self._uploading: dict[int, Upload] = {}
         self.peer = self.agency.issue("dock-tls", self.name).certificate.public_bytes(Encoding.DER)
         issued = self.agency.dock(self.name)
         self.chain, self.key = (issued.certificate.public_bytes(Encoding.DER),), issued.key
@@ -137,8 +137,9 @@ class SimDock:
     # Uploader.
 
     def start(self, upload: Upload) -> None:
+        assert not self._uploading, "another upload is under way: undocking now would cost both"
         self.uploads.append(upload)
-        self._uploading.add(upload.number)
+        self._uploading[upload.number] = upload
         if self._goes_wrong(4):
             self._later(lambda: self._end(upload, UploadFailed(upload.number, "lost")))
         else:
@@ -148,6 +149,11 @@ class SimDock:
         for number in sorted(self._uploading):
             self.post(UploadFailed(number, "stopped"))
         self._uploading.clear()
+
+    @property
+    def under_way(self) -> list[Upload]:
+        """Begun, and not answered."""
+        return list(self._uploading.values())
 
     def _store(self, upload: Upload) -> None:
         if upload.number not in self._uploading or self.dead:
@@ -166,7 +172,7 @@ class SimDock:
 
     def _end(self, upload: Upload, event: NetworkEvent) -> None:
         if upload.number in self._uploading:
-            self._uploading.discard(upload.number)
+            del self._uploading[upload.number]
             self.post(event)
 
     # The dock.

@@ -357,6 +357,50 @@ def test_a_receipt_is_said_until_the_camera_journals_it(bench: Bench, camera: Bu
     assert "receipt" not in names(bench.ask(camera, "4" * 32)) + names(bench.tick(100))
 
 
+def test_a_docking_anew_has_its_receipt_at_once_and_no_ticket(bench: Bench, camera: Builder) -> None:
+    """What is in the archive is not sent again, and nobody waits a minute for the word that it is there."""
+    bench.ask(camera)
+    said = bench.send(camera, all_entries(camera))
+    (first,) = [each for each in bench.upload(camera, said[1]) if each.name == "receipt"]
+    bench.ask(camera, state="gone", nonce="1" * 32)
+    again = bench.ask(camera, "2" * 32, nonce="2" * 32)
+    assert [key(each) for each in again if each.name == "receipt"] == [key(first)]
+    assert key(first) not in [key(each) for each in again if each.name == "ticket"]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(10, True), (49, True), (50, False), (59, False)])
+def test_a_question_that_comes_early_has_what_may_be_lost_said_again(
+    bench: Bench, camera: Builder, seconds: int, said: bool
+) -> None:
+    """A camera asks each minute when it hears the dock. Sooner means that a connection or an answer was lost."""
+    bench.ask(camera)
+    asked = bench.seconds
+    tickets = bench.send(camera, all_entries(camera))
+    bench.upload(camera, tickets[1])
+    bench.catalogue.order("cam-01", "hold", {"rec": str(key(tickets[1])[0]), "until": None}, bench.now(0).utc_ms)
+    assert names(bench.tick(0)) == ["hold"]
+    bench.now(asked + seconds - 1 - bench.seconds)
+    again = names(bench.ask(camera, nonce="1" * 32))
+    assert ("receipt" in again, "hold" in again) == (said, said)
+    assert "receipt" not in names(bench.ask(camera, nonce="1" * 32)), "the same message once more"
+
+
+def test_a_session_goes_on_after_a_lost_connection(bench: Bench, camera: Builder) -> None:
+    """The will of a connection that broke ends the session at the dock, and the camera is still there."""
+    bench.ask(camera)
+    said = bench.send(camera, all_entries(camera))
+    bench.upload(camera, said[1])
+    assert bench.ask(camera, nonce="1" * 32, state="gone") == []
+    assert list(bench.station.docked) == []
+    assert bench.ask(camera, nonce="0" * 32) == [], "a replay"
+    again = bench.ask(camera, nonce="2" * 32)
+    assert names(again)[0] == "beacon"
+    assert {"receipt", "ticket"} <= set(names(again))
+    assert list(bench.station.docked) == ["cam-01"]
+    bench.ask(camera, "2" * 32, nonce="3" * 32)
+    assert bench.ask(camera, nonce="4" * 32) == [], "another one has followed"
+
+
 def test_a_blob_that_is_here_is_compared_for_its_own_camera_only(bench: Bench, camera: Builder) -> None:
     bench.ask(camera)
     said = bench.send(camera, all_entries(camera))
