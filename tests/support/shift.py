@@ -7,14 +7,10 @@ tests of the fast suite. Assumes: the commands of this environment's `temoin`, a
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shutil
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,16 +18,12 @@ from types import TracebackType
 from agent.formats import entries, fields
 from agent.formats.canonical import Object
 from agent.model import NS_PER_S
+from hw.sim.agent_process import COMMANDS, POWER_CUT_EXIT, AgentProcess, Status
 from hw.sim.control import send
 from hw.sim.finger import HOLD_NS
 
-COMMANDS = Path(sys.executable).parent
 DEV = "cam-01"
 DEADLINE_S = 60.0  # for what takes a second on a machine of one's own
-POLL_S = 0.02
-POWER_CUT_EXIT = 137
-
-Status = Mapping[str, object]
 
 
 def boot_ns() -> int:
@@ -102,9 +94,7 @@ class Camera:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
-        self._run = folder / "run"
-        self._messages = folder / "agent.log"
-        self._agent: subprocess.Popen[bytes] | None = None
+        self.agent = AgentProcess(folder)
         self.least_lag_ns: int | None = None
         """How long after its end the newest fragment was first heard of, at best; under 0: filmed what is to come."""
 
@@ -115,35 +105,29 @@ class Camera:
         self.switch_off()
 
     def start(self) -> None:
-        """Switch on. The status of an earlier run does not count."""
-        (self._run / "status.json").unlink(missing_ok=True)
-        with self._messages.open("ab") as messages:
-            self._agent = subprocess.Popen(
-                [COMMANDS / "temoin", "run", "--config", self.folder / "camera.toml"],
-                stdin=subprocess.DEVNULL,
-                stdout=messages,
-                stderr=messages,
-            )
+        """Switch on."""
+        self.agent.start()
 
     def do(self, action: str, *values: str) -> tuple[int, int]:
         """Something that happens to the board; the boot clock before and after."""
         before_ns = boot_ns()
-        send(self._run, action, values)
+        send(self.agent.run, action, values)
         return before_ns, boot_ns()
 
     def wait(self, what: str, holds: Callable[[Status], bool]) -> Status:
         """Until the status is as it must become; fails at the deadline, or if the agent ends."""
-        status: Status = {}
-        ends = time.monotonic() + DEADLINE_S
-        while time.monotonic() < ends:
-            status = self._status()
+
+        def seen(status: Status) -> bool:
             self._note_lag(status.get("captured_end_ns"))
-            if holds(status):
-                return status
-            assert self._agent is not None, "the camera is off"
-            assert self._agent.poll() is None, f"temoin run ended with {self._agent.returncode}: {self.said()}"
-            time.sleep(POLL_S)
-        raise AssertionError(f"after {DEADLINE_S:.0f} s still not {what}: {status}; {self.said()}")
+            return holds(status)
+
+        def alive() -> None:
+            code = self.agent.ended()
+            assert code is None, f"temoin run ended with {code}: {self.said()}"
+
+        found = self.agent.watch(seen, DEADLINE_S, alive)
+        assert found is not None, f"after {DEADLINE_S:.0f} s not {what}: {self.agent.status()}; {self.said()}"
+        return found
 
     def wait_for(self, activity: str) -> Status:
         return self.wait(activity, lambda status: status.get("activity") == activity)
@@ -163,36 +147,21 @@ class Camera:
     def cut_power(self) -> None:
         """What was not durable is gone, and the agent with it."""
         self.do("power-cut")
-        assert self._agent is not None
-        assert self._agent.wait(DEADLINE_S) == POWER_CUT_EXIT, self.said()
+        assert self.agent.wait(DEADLINE_S) == POWER_CUT_EXIT, self.said()
 
     def switch_off(self) -> None:
         """Tell the agent to end, and see that it does."""
-        agent, self._agent = self._agent, None
-        if agent is None or agent.poll() is not None:
-            return
-        agent.send_signal(signal.SIGTERM)
-        try:
-            assert agent.wait(DEADLINE_S) == 0, self.said()
-        finally:
-            agent.kill()
-            agent.wait()
+        code = self.agent.end(DEADLINE_S)
+        assert code in (0, None), self.said()
 
     def said(self) -> str:
         """What the agent wrote on its standard error: nothing, on a good day."""
-        return self._messages.read_text(encoding="utf-8", errors="replace")
+        return self.agent.messages.read_text(encoding="utf-8", errors="replace")
 
     def _note_lag(self, end_ns: object) -> None:
         if isinstance(end_ns, int):
             lag_ns = boot_ns() - end_ns
             self.least_lag_ns = lag_ns if self.least_lag_ns is None else min(self.least_lag_ns, lag_ns)
-
-    def _status(self) -> Status:
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads((self._run / "status.json").read_text(encoding="utf-8"))
-            if isinstance(found, dict):
-                return found
-        return {}
 
 
 def _at_least(value: object, least: int) -> bool:

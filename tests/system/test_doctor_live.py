@@ -54,9 +54,7 @@ def test_an_agent_that_runs_is_suspended_and_is_killed(tmp_path: Path) -> None:
         assert found["agent_running"] == "activity.ready"
         assert {"panel_shows", "capture_silent", "journal_readable", "run_clean"} <= found.keys()
 
-        agent = camera._agent
-        assert agent is not None
-        agent.send_signal(signal.SIGSTOP)
+        os.kill(camera.agent.pid, signal.SIGSTOP)
         wait_until_stale()
         code, found = doctor(config)
         assert (code, found["agent_failing"]) == (1, "agent.stopped")
@@ -64,14 +62,13 @@ def test_an_agent_that_runs_is_suspended_and_is_killed(tmp_path: Path) -> None:
         first, second = status(config)
         assert first == "L’agent ne répond pas : rien n’est enregistré"
         assert second.startswith("L’agent est suspendu")
-        agent.send_signal(signal.SIGCONT)
+        os.kill(camera.agent.pid, signal.SIGCONT)
         camera.wait("answering", lambda status: boot_ns() - int(str(status["boot_ns"])) < STALE_NS)
         assert doctor(config)[0] == 0
 
         camera.do("tap")
         camera.wait_for("recording")
-        os.kill(agent.pid, signal.SIGKILL)
-        agent.wait()
+        camera.agent.kill()
         wait_until_stale()
         code, found = doctor(config)
         assert (code, found["agent_failing"]) == (1, "agent.killed")

@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 from agent.terminal import run
+from hw.sim.agent_process import Status
 from hw.sim.demo.enrolled import CAMERA, PRERECORD_S, enrol
 from hw.sim.demo.footage import street
-from hw.sim.demo.shift import Shift, Status, command, frames_of, start_of
+from hw.sim.demo.shift import Shift, command, frames_of, start_of
 from hw.sim.demo.station import DOCK, Station, free_port
 from hw.sim.demo.timeline import DemoError, Teller
 

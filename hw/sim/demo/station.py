@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from hw.sim.demo.shift import COMMANDS, last_line
+from hw.sim.agent_process import COMMANDS, last_line
 from hw.sim.demo.timeline import DemoError
 
 DOCK = "dock-01"

@@ -16,17 +16,17 @@ from collections.abc import Mapping
 from agent.errors import TemoinError
 from agent.model import NS_PER_S
 from agent.terminal import printable
+from hw.sim.agent_process import COMMANDS, POWER_CUT_EXIT, AgentProcess
 from hw.sim.control import send
 from hw.sim.demo.enrolled import PRERECORD_S
-from hw.sim.demo.shift import COMMANDS, Shift
-from hw.sim.demo.timeline import DemoError, PanelLog, Teller, felt
+from hw.sim.demo.timeline import DemoError, PanelLog, felt
 from hw.sim.panel import light_now
 from hw.sim.play.place import Place
 from hw.sim.play.screen import Screen, opened
 from hw.sim.play.views import Row, Seen, both, camera_rows, camera_sheet, changes
 
 CUT_S = 3
-POWER_CUT_EXIT = 137  # of an agent whose board has no power any more
+END_S = 15.0
 STALE_NS = 3 * NS_PER_S
 FELT_NS = 5 * NS_PER_S
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -45,22 +45,22 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 def play_camera(place: Place) -> None:
     """Until SIGINT, SIGTERM or SIGHUP. Raises DemoError."""
     run = place.camera / "run"
-    shift = Shift(place.camera, Teller(run))
+    agent = AgentProcess(place.camera)
     panel = PanelLog(run)
     panel.new()  # what an earlier play showed
     with contextlib.ExitStack() as stack:
-        stack.callback(shift.end)
+        stack.callback(agent.end, END_S)
         screen = stack.enter_context(opened())
-        shift.start()
-        _Play(place, shift, panel, screen).run()
+        agent.start()
+        _Play(place, agent, panel, screen).run()
 
 
 class _Play:
     """What goes on between two looks at the board."""
 
-    def __init__(self, place: Place, shift: Shift, panel: PanelLog, screen: Screen) -> None:
+    def __init__(self, place: Place, agent: AgentProcess, panel: PanelLog, screen: Screen) -> None:
         self._place = place
-        self._shift = shift
+        self._agent = agent
         self._panel = panel
         self._screen = screen
         self._felt: list[tuple[int, str]] = []
@@ -91,11 +91,11 @@ class _Play:
 
     def _look_after(self) -> None:
         """The battery goes back after a power cut; another end is one."""
-        code = self._shift.ended()
+        code = self._agent.ended()
         if code is None:
             return
         if code != POWER_CUT_EXIT:
-            problem = f"ended with code {code}: {printable(self._shift.last_words())}"
+            problem = f"ended with code {code}: {printable(self._agent.last_words())}"
             raise DemoError("temoin run", problem, f"see {self._place.camera / 'agent.log'}")
         self._said = both("play.no_power")
         self._screen.say([self._said])
@@ -104,7 +104,7 @@ class _Play:
             self._follow()
             self._screen.pause()
         if not self._screen.ending:
-            self._shift.start()
+            self._agent.start()
 
     def _follow(self) -> None:
         now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
@@ -128,7 +128,7 @@ class _Play:
 
     def _seen(self, now_ns: int) -> Seen:
         camera = self._place.camera
-        status = self._shift.status() if self._shift.ended() is None else {}
+        status = self._agent.status() if self._agent.ended() is None else {}
         written_ns = status.get("boot_ns")
         if not isinstance(written_ns, int) or now_ns - written_ns >= STALE_NS:
             status = {}

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 
 from agent.terminal import printable
-from hw.sim.demo.shift import COMMANDS
+from hw.sim.agent_process import COMMANDS
 from hw.sim.demo.station import Station
 from hw.sim.demo.timeline import DemoError
 from hw.sim.play.place import Place
