@@ -237,13 +237,13 @@ class Station:
         # Only where the camera's own journal begins: a batch that overtook the first may begin with a checkpoint too.
         begins = tail is None and new[0].head.seq == session.low
         if new and (begins or (tail is not None and new[0].head.seq == end + 1)):
-            tail = self._archive_new(dev, jid, new, tail)
+            tail = self._archive_new(dev, jid, new, tail, now)
         # What has the lower number goes first: the camera refuses one that does not rise.
         if all(entry.head.kind == "ack" for entry in entries):
             return self._advance(session, now)  # an ack of acks would never come to an end
         return [self._voice.ack(session.to, tail, now), *self._advance(session, now)]
 
-    def _archive_new(self, dev: str, jid: str, new: list[Entry], tail: Tail | None) -> Tail | None:
+    def _archive_new(self, dev: str, jid: str, new: list[Entry], tail: Tail | None, now: Moment) -> Tail | None:
         if self._archive.disk.free_bytes() < self._rules.reserve_bytes:
             raise DiskError("archive", "has no space left but its reserve", "make space in the archive")
         taken, _ = lines.check(new, tail, self._rules.root)
@@ -252,7 +252,16 @@ class Station:
         after = self._archive.append(dev, jid, taken)
         self.counts["entries"] += len(taken)
         self._catalogue.catch_up(self._archive, after, taken)
+        self._tell_unreadable(dev, taken, now)
         return after
+
+    def _tell_unreadable(self, dev: str, taken: Sequence[Entry], now: Moment) -> None:
+        """Segments that the camera cannot read, or finds empty, get no ticket: somebody has to look at the card."""
+        found = [entry.body for entry in taken if entry.head.kind == "segment.recovered" and entry.body is not None]
+        lost = [body for body in found if body["blob"] is None or body["size"] == 0]
+        if lost:
+            values = {**{name: lost[0][name] for name in ("rec", "seg", "size")}, "segments": len(lost)}
+            self._troubles.alert(dev, "segment_unreadable", now.mono_ns, values, "salvage_card")
 
     def _rival(self, entries: Sequence[Entry], tail: Tail | None) -> list[Entry] | None:
         """The entries from the first one on that contradicts the archive; None if none does."""

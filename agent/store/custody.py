@@ -215,8 +215,8 @@ class Custody:
                 self._said(kind, said.value, entry)
 
     def _finished(self, entry: Entry, body: Object) -> None:
-        if body["blob"] is None:
-            return  # nothing is there, or nobody could read it: no receipt will ever be for it
+        if body["blob"] is None or body["size"] == 0:
+            return  # nothing is there, or nobody could read it: no receipt will ever be for it (docs/docking.md)
         rec, seg = fields.text_of(body, "rec"), fields.integer_of(body, "seg")
         size, blob = fields.integer_of(body, "size"), fields.text_of(body, "blob")
         self._holdings[rec, seg] = Holding(rec, seg, size, blob, _reference(entry))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.formats.fields import integer_of, text_of
+from agent.store.custody import started_seq
 from agent.store.segments import segment_path
 from tests.support.agency import TestAgency
 from tests.support.dock_rig import DockRig
@@ -80,4 +82,39 @@ def test_a_receipt_that_comes_twice_at_once_is_one_entry(tmp_path: Path, agency:
     assert rig.causes("refused") == []
     rig.lift()
     rig.check()
+    rig.close()
+
+
+@pytest.mark.parametrize("found", ["unreadable", "empty"])
+def test_a_segment_that_cannot_be_read_stays_on_the_card_and_holds_nothing_up(
+    tmp_path: Path, agency: TestAgency, found: str
+) -> None:
+    """It has no ticket and no receipt; all else leaves the card, and a start need not read back to it."""
+    rig = DockRig(tmp_path, agency)
+    rig.run(100)
+    rig.tap()
+    rig.film("IPPP")
+    if found == "unreadable":
+        rig.disk.fail("read", "segments/*", errno.EIO)
+    else:
+        (file,) = rig.root.glob("segments/*/*")
+        file.write_bytes(b"")
+    rig.restart()
+    rig.film("IPP")
+    rig.press()
+    rig.film("PPP")
+    rig.release()
+    record(rig)
+    (lost,) = (body for body in rig.bodies("segment.recovered"))
+    assert (lost["size"], lost["blob"] is None) == (0, found == "unreadable")
+    rig.touch()
+    rig.run(15_000)
+    path = segment_path(text_of(lost, "rec"), integer_of(lost, "seg"))
+    assert path not in rig.dock.blobs
+    assert len(rig.dock.blobs) == len(rig.bodies("purge")) == 2
+    assert [str(each.relative_to(rig.root)) for each in rig.root.glob("segments/*/*")] == [path]
+    assert ("card_read_failed" in rig.causes()) == (found == "unreadable")
+    rig.lift()
+    rig.run(1_000)
+    assert rig.journal.state.low > started_seq(text_of(lost, "rec"))
     rig.close()

@@ -474,6 +474,35 @@ def test_a_damaged_blob_is_no_receipt(bench: Bench, camera: Builder) -> None:
     assert causes(bench) == ["blob_damaged"]
 
 
+@pytest.mark.parametrize("readable", [None, 0, 5_000])
+def test_a_segment_that_the_camera_cannot_read_is_told_and_asked_for_never(
+    bench: Bench, camera: Builder, readable: int | None
+) -> None:
+    """`None`: the file is there, and empty."""
+    camera.start()
+    segment = camera.open_segment()
+    camera.put(segment)
+    if readable is None:
+        segment.path.write_bytes(b"")
+    camera.recover(segment, None, readable=readable)
+    camera.stop("interrupted")
+    bench.ask(camera)
+    said = bench.send(camera, all_entries(camera))
+    while said:
+        assert (segment.rec, segment.seg) not in [key(each) for each in said if each.name == "ticket"]
+        said = [new for each in said if each.name == "ticket" for new in bench.upload(camera, each)]
+    assert causes(bench) == ["segment_unreadable"]
+    (alert,) = bench.own_entries("alert")
+    assert alert.body is not None
+    assert alert.body["values"] == {
+        "dev": "cam-01",
+        "rec": segment.rec,
+        "seg": segment.seg,
+        "size": readable or 0,
+        "segments": 1,
+    }
+
+
 # --- whatever comes ---------------------------------------------------------------------------------------------------
 
 STEPS = st.lists(
