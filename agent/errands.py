@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Callable
 
 from agent.errors import DiskError
-from agent.formats.canonical import Object
 from agent.orders import Errand, Keep, KeepPolicy, Kept, PurgeDue, Settle, TrimDue
 from agent.ports import Disk
 from agent.store.custody import Custody, Holding, started_seq
-from agent.store.journal import MAX_MESSAGE_CHARACTERS, Journal
+from agent.store.journal import Journal
 from agent.store.purge import file_of, finish, purge, trim
 from agent.store.relay import keep_policy
 
@@ -104,11 +103,7 @@ class Errands:
         try:
             act()
         except DiskError as error:
-            values: Object = {
-                "file": error.where[:MAX_MESSAGE_CHARACTERS],
-                "problem": error.problem[:MAX_MESSAGE_CHARACTERS],
-            }
-            self._journal.append("alert", {"cause": "card_delete_failed", "values": values, "remedy": "replace_card"})
+            self._journal.append_card_failure("card_delete_failed", error.where, error)
             self._journal.commit()
             return False
         return True

@@ -329,8 +329,7 @@ class Recording:
         if lost is not None:
             lost.abandon()
         journal, disk = self._parts.journal, self._parts.disk
-        values: dict[str, Value] = {"file": error.where[:200], "problem": error.problem[:200]}
-        journal.append("alert", {"cause": "card_write_failed", "values": values, "remedy": "replace_card"})
+        journal.append_card_failure("card_write_failed", error.where, error)
         if self.started and self._open_state().open is not None:
             recover_segment(journal, disk, self._open_state())
         else:  # no entry knows the file: its number is free again

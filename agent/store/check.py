@@ -20,7 +20,7 @@ from agent.formats.canonical import Object
 from agent.formats.fields import file_name_of
 from agent.model import StopCause
 from agent.ports import Disk
-from agent.store.journal import MAX_MESSAGE_CHARACTERS, Journal
+from agent.store.journal import Journal
 from agent.store.last import FragmentEnd
 from agent.store.segments import FOLDER, segment_path
 from agent.store.state import OpenRecording
@@ -129,19 +129,11 @@ def _append_orphan(journal: Journal, disk: Disk, unknown: _Unknown) -> bool:
     read = _Reader(disk, unknown.path)
     read.up_to(None)
     if read.error is not None:
-        _append_unreadable(journal, read.error)
+        journal.append_card_failure("card_read_failed", file_name_of(read.error.where), read.error)
         return False
     body: Object = {"file": file_name_of(unknown.aside), "size": read.size, "hash": read.running.hexdigest()}
     journal.append("orphan", body)
     return True
-
-
-def _append_unreadable(journal: Journal, error: DiskError) -> None:
-    values: Object = {
-        "file": file_name_of(error.where)[:MAX_MESSAGE_CHARACTERS],
-        "problem": error.problem[:MAX_MESSAGE_CHARACTERS],
-    }
-    journal.append("alert", {"cause": "card_read_failed", "values": values, "remedy": "replace_card"})
 
 
 def _compare(journal: Journal, disk: Disk, path: str, known: Sequence[FragmentEnd]) -> Object:
@@ -161,7 +153,7 @@ def _compare(journal: Journal, disk: Disk, path: str, known: Sequence[FragmentEn
         last = end
     read.up_to(None)
     if read.error is not None and disk.exists(path):
-        _append_unreadable(journal, read.error)
+        journal.append_card_failure("card_read_failed", file_name_of(read.error.where), read.error)
     return {
         "size": read.size,
         "blob": None if read.error is not None else read.running.hexdigest(),

@@ -215,6 +215,14 @@ class Journal:
         self._pending.append(entry)
         return entry
 
+    def append_card_failure(self, cause: str, file: str, error: DiskError) -> None:
+        """An `alert` entry: the card did not do what it was told to do with this file."""
+        values: Object = {
+            "file": file[:MAX_MESSAGE_CHARACTERS],
+            "problem": error.problem[:MAX_MESSAGE_CHARACTERS],
+        }
+        self.append("alert", {"cause": cause, "values": values, "remedy": "replace_card"})
+
     def commit(self) -> None:
         """Make every appended entry durable. One fsync; three more when the file is full or failed.
 
@@ -264,11 +272,7 @@ class Journal:
         """After a failed write nobody knows what the file holds: the same signed lines go into a new one, once."""
         if self._pending[0].head.kind != "checkpoint":  # a start reads one file, which has to tell the state
             self._append_checkpoint()
-        values: Object = {
-            "file": self._path,
-            "problem": error.problem[:MAX_MESSAGE_CHARACTERS],
-        }
-        self.append("alert", {"cause": "journal_write_failed", "values": values, "remedy": "replace_card"})
+        self.append_card_failure("journal_write_failed", self._path, error)
         try:
             self._open_file()
         except DiskError as second:
