@@ -195,7 +195,7 @@ class Intake:
 
     def _check_fragment(self, frame: pipe.FragmentHeader, init: mp4.Init) -> None:
         runs = mp4.parse_fragment(self._target[: frame.length], init)
-        frames = sum(len(run.samples) for run in runs if run.track_id == init.video.track_id)
+        frames = len(mp4.video_of(runs, init).samples)
         if frames != frame.frames:
             raise PipeError("frames", f"{frame.frames} announced, {frames} found", "restart capture")
 

@@ -136,7 +136,7 @@ class ClipCheck:
         except FormatError as error:
             self._invalid("fragment", each.where, f"signed, but no fragment: {error}")
             return None
-        shown = next(len(run.samples) for run in runs if run.track_id == init.video.track_id)
+        shown = len(mp4.video_of(runs, init).samples)
         if shown != each.frames:
             self._invalid("frames", each.where, f"says {each.frames} frames, the fragment has {shown}")
         return runs

@@ -150,7 +150,8 @@ class _ClipWriter:
         if padded_init != self._padded_init:
             return False
         assert self._last is not None
-        before, after = self._video(self._laid[-1][1]), self._video(self._parse(fragment, plain))
+        before = mp4.video_of(self._laid[-1][1], self.init)
+        after = mp4.video_of(self._parse(fragment, plain), self.init)
         moved_ns = (after.decode_time - before.decode_time) * NS_PER_S // self.init.video.timescale
         return (
             after.decode_time >= before.end_time
@@ -160,8 +161,8 @@ class _ClipWriter:
     def add(self, fragment: Fragment, plain: bytearray) -> None:
         """The next fragment. Raises ExportError if it is not what its entry says."""
         runs = self._parse(fragment, plain)
-        if len(self._video(runs).samples) != fragment.frames:
-            problem = f"{len(self._video(runs).samples)} frames where the entry says {fragment.frames}"
+        if len(mp4.video_of(runs, self.init).samples) != fragment.frames:
+            problem = f"{len(mp4.video_of(runs, self.init).samples)} frames where the entry says {fragment.frames}"
             raise ExportError(f"entry {fragment.seq}", problem, "report this: the camera hashed what it did not count")
         self._laid.append((self._offset, runs))
         if self._ranges and self._ranges[-1].seg == fragment.seg:
@@ -204,9 +205,6 @@ class _ClipWriter:
             pre=self._pre,
             segments=tuple(self._ranges),
         )
-
-    def _video(self, runs: Sequence[mp4.TrackRun]) -> mp4.TrackRun:
-        return next(run for run in runs if run.track_id == self.init.video.track_id)
 
     def _parse(self, fragment: Fragment, plain: bytearray) -> tuple[mp4.TrackRun, ...]:
         try:

@@ -126,7 +126,7 @@ class _Salvage:
             self._init = mp4.parse_padded_init(part)
         else:
             runs = mp4.parse_padded_fragment(part, self._init)
-            video = next(run for run in runs if run.track_id == self._init.video.track_id)
+            video = mp4.video_of(runs, self._init)
             self._fragments += 1
             self._frames += len(video.samples)
             self._ticks += video.end_time - video.decode_time

@@ -39,6 +39,7 @@ __all__ = [
     "parse_padded_fragment",
     "parse_padded_init",
     "unpadded_length",
+    "video_of",
     "walk",
 ]
 
@@ -186,6 +187,11 @@ def parse_fragment(data: memoryview, init: Init) -> tuple[TrackRun, ...]:
         raise FormatError("moof", "the first picture is not a keyframe")
     _check_coverage(runs, top[1])
     return runs
+
+
+def video_of(runs: Sequence[TrackRun], init: Init) -> TrackRun:
+    """The pictures of a parsed fragment."""
+    return next(run for run in runs if run.track_id == init.video.track_id)
 
 
 def _parse_traf(data: memoryview, traf: Box, init: Init) -> TrackRun:
