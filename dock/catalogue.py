@@ -254,7 +254,7 @@ def _take_entry(session: Session, journal: JournalRow, entry: Entry) -> None:
         if row is not None and row.purge_seq is None:
             row.purge_seq = entry.head.seq
     elif kind in ("receipt", "hold", "assign", "config") and body.get("statement") is not None:
-        said = statement.parse_embedded(fields.object_of(body, "statement"))
+        said = statement.parse_in(body)
         if said.name == "assign":
             _take_wearer(journal, said.value)
         _take_statement(session, entry, said)

@@ -230,7 +230,7 @@ class BlobCheck:
 
     def _take_receipt(self, entry: Entry, body: Object) -> None:
         try:
-            receipt = statement.parse_embedded(fields.object_of(body, "statement"))
+            receipt = statement.parse_in(body)
         except FormatError:
             return  # agent/evidence/chain.py says so
         if receipt.name == "receipt":

@@ -359,7 +359,7 @@ class ChainCheck:
             self._statements.take_own(entry.body, line, self._certificates)
 
     def _take_ack(self, entry: Entry, body: Object) -> None:
-        said = statement.parse_embedded(fields.object_of(body, "statement"))
+        said = statement.parse_in(body)
         self._ack = Reference(entry.head.seq, entry.digest.hex()), fields.integer_of(said.value, "seq")
 
     def _take_trim(self, body: Object, line: Line) -> None:

@@ -245,7 +245,7 @@ def _is_shown(entry: Entry, selection: Selection) -> bool:
         return body["rec"] == selection.recording
     if "statement" not in body or body["statement"] is None:
         return False
-    said = statement.parse_embedded(fields.object_of(body, "statement")).value
+    said = statement.parse_in(body).value
     if "rec" in said:
         return said["rec"] == selection.recording
     return kind == "assign" and selection.wearer is not None and said["wearer"] == selection.wearer
@@ -285,7 +285,7 @@ def _take_body(survey: _Survey, entry: Entry, body: Object) -> None:
 
 
 def _take_token(survey: _Survey, entry: Entry, body: Object) -> None:
-    said = statement.parse_embedded(fields.object_of(body, "statement")).value
+    said = statement.parse_in(body).value
     token = Token(entry.head.seq, fields.decode_base64(said["tsr"], "token.tsr"))
     if survey.start is None:
         if survey.slow_signer:

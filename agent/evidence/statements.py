@@ -65,7 +65,7 @@ class StatementCheck:
 
         The statement if it is good, and its session began in the boot that it stands in: no docking outlives a boot.
         """
-        said = statement.parse_embedded(fields.object_of(body, "statement"))
+        said = statement.parse_in(body)
         session = self._session
         if session is not None:
             good = self._check(said, session, line)
@@ -80,7 +80,7 @@ class StatementCheck:
 
     def take_own(self, body: Object, line: Line, chain: Sequence[x509.Certificate]) -> None:
         """An entry of a dock's own journal: what it said to whichever camera, under the journal's certificate."""
-        said = statement.parse_embedded(fields.object_of(body, "statement"))
+        said = statement.parse_in(body)
         try:
             keys.verify_statement(said, chain, self._root, "statement", line.entry.head.stamp.utc_ms)
         except (CertificateError, SignatureError) as error:

@@ -172,6 +172,11 @@ def parse_embedded(value: Object) -> Statement:
     return _parse(fields.text_of(value, "text").encode("utf-8", "surrogatepass"), fields.text_of(value, "sig"))
 
 
+def parse_in(body: Object) -> Statement:
+    """The statement that an entry carries in its body. Raises FormatError that names the field."""
+    return parse_embedded(fields.object_of(body, "statement"))
+
+
 def _parse(signed: bytes, signature: str) -> Statement:
     value = decode(signed, MAX_LONG_LINE_BYTES)
     typ = value.get("typ")

@@ -211,7 +211,7 @@ class Custody:
             case "trim":
                 self._trimmed = fields.integer_of(body, "last")
             case kind:
-                said = statement.parse_embedded(fields.object_of(body, "statement"))
+                said = statement.parse_in(body)
                 self._said(kind, said.value, entry)
 
     def _finished(self, entry: Entry, body: Object) -> None:
@@ -286,7 +286,7 @@ def _worn_after(worn: Assignment | None, entry: Entry) -> Assignment | None:
             return None
         case "assign":
             assert entry.body is not None, "the camera's own journal withholds nothing"
-            said = statement.parse_embedded(fields.object_of(entry.body, "statement")).value
+            said = statement.parse_in(entry.body).value
             until_ms = fields.parse_utc(said["until"], "assign.until")
             return Assignment(fields.text_of(said, "wearer"), until_ms, entry.head.stamp, entry.head.seq)
         case _:

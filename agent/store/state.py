@@ -146,7 +146,7 @@ def _policy(state: JournalState, head: Head, body: Object) -> JournalState:
 
 def _statement(state: JournalState, head: Head, body: Object) -> JournalState:
     """What the dock said, of whichever type: its number, and what the type adds."""
-    said = statement.parse_embedded(fields.object_of(body, "statement"))
+    said = statement.parse_in(body)
     dock, dseq = fields.text_of(said.value, "dock"), fields.integer_of(said.value, "dseq")
     last = dict(state.dseq).get(dock, -1)
     if dseq <= last and head.kind not in _HELD_BACK:

@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.evidence.verify import verify
 from agent.formats import fields
 from agent.formats.entries import Entry, parse_line
-from agent.formats.statement import parse_embedded
+from agent.formats.statement import parse_in
 from agent.store.segments import segment_path
 from tests.support.agency import TestAgency
 
@@ -39,7 +39,7 @@ def key_of(entry: Entry) -> tuple[str, int]:
     """The segment that this entry is about."""
     body = entry.body
     assert body is not None
-    value = parse_embedded(fields.object_of(body, "statement")).value if "statement" in body else body
+    value = parse_in(body).value if "statement" in body else body
     return fields.text_of(value, "rec"), fields.integer_of(value, "seg")
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from agent.evidence import verdict
 from agent.evidence.verify import verify
-from agent.formats import fields
 from agent.formats.fields import integer_of, ns_of, text_of
-from agent.formats.statement import parse_embedded
+from agent.formats.statement import parse_in
 from agent.mailbox import Mailbox
 from agent.model import NS_PER_MS, Contact, NetworkEvent
 from agent.order_box import FOR_CONTROL
@@ -139,7 +138,7 @@ class DockRig(Rig):
             body = entry.body
             assert body is not None
             if entry.head.kind in ("receipt", "purge"):
-                value = parse_embedded(fields.object_of(body, "statement")).value if "statement" in body else body
+                value = parse_in(body).value if "statement" in body else body
                 if segment_path(text_of(value, "rec"), integer_of(value, "seg")) == path:
                     found.add(entry.head.kind)
         return found
