@@ -277,6 +277,8 @@ class World:
         self.until_done()
         self.camera.do("undock")
         self.until("undock", lambda: self.kinds().count("undock") >= 1 and "undock" in self.kinds()[-6:])
+        # A connection that a partition left half open is the dock's until its time for progress is over.
+        self.until("an end of each upload", lambda: not any((self.archive / "segments").glob("*/*.tmp")))
         self.camera.stop()
         return in_the_end(self.camera.data, self.archive, self.before, self.agency)
 
