@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent.adapters.disk import sync_names
 from agent.errors import ConfigError, DiskError
 from agent.terminal import run
 from dock.config import DockConfig, load_dock
@@ -103,7 +104,7 @@ def _copy(source: Path, target: Path) -> bool:
         writing.flush()
         os.fsync(writing.fileno())
     partial.replace(target)
-    _sync_folder(target.parent)
+    sync_names(target.parent)
     return True
 
 
@@ -144,15 +145,7 @@ def _copy_catalogue(source: Path, target: Path) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(target)
-    _sync_folder(target.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_names(target.parent)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.adapters.disk import sync_names
 from agent.errors import ConfigError, DiskError
 
 FOLDER_MODE = 0o700
@@ -57,7 +58,7 @@ def write_plan(target: Path, plan: Plan) -> None:
         check_absent(target)
         # A folder can only be renamed over an empty one: even in a race nothing is lost.
         partial.rename(target)
-        _sync_folder(target.parent)
+        sync_names(target.parent)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise _disk_error(Path(error.filename or target), error) from None
@@ -76,7 +77,7 @@ def _fill(root: Path, plan: Plan) -> None:
         _write_file(path, planned)
     for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
         folder.chmod(FOLDER_MODE)  # whatever the umask took away
-        _sync_folder(folder)
+        sync_names(folder)
 
 
 def _make_folders(root: Path, folder: Path) -> set[Path]:
@@ -93,14 +94,6 @@ def _write_file(path: Path, planned: PlannedFile) -> None:
         os.fchmod(descriptor, mode)
         file.flush()
         os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _disk_error(where: Path, error: OSError) -> DiskError:

@@ -184,6 +184,15 @@ class RealDisk:
             os.close(descriptor)
 
 
+def sync_names(folder: Path) -> None:
+    """Make the names in a folder durable, for who has no `Disk` over it. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class _RealFile:
     """`File` over one descriptor. After a failed write or fsync nobody knows what the card holds: it stays failed."""
 
