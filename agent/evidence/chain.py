@@ -27,6 +27,7 @@ from agent.formats.entries import Entry
 from agent.formats.statement import Statement
 from agent.model import TimeSource
 from agent.store import state
+from agent.store.checkpoint import reference_to
 from agent.store.state import JournalState, Reference
 
 _CAMERA_KINDS = ("camera", "sim")
@@ -360,7 +361,7 @@ class ChainCheck:
 
     def _take_ack(self, entry: Entry, body: Object) -> None:
         said = statement.parse_in(body)
-        self._ack = Reference(entry.head.seq, entry.digest.hex()), fields.integer_of(said.value, "seq")
+        self._ack = reference_to(entry), fields.integer_of(said.value, "seq")
 
     def _take_trim(self, body: Object, line: Line) -> None:
         """A trim counts if the last `ack` entry before it is the one it names, and covers it. All begin at entry 0."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agent.formats import fields
 from agent.formats.canonical import Object, Value
-from agent.formats.entries import Position
+from agent.formats.entries import Entry, Position
 from agent.model import NS_PER_MS
 
 NOTHING_HASH = hashlib.sha256().hexdigest()
@@ -125,6 +125,11 @@ def parse_checkpoint(body: Object, position: Position, boot: str, last_signed: R
         last_utc_ms=None if last_utc is None else fields.parse_utc(last_utc, "checkpoint.last_utc"),
         low=fields.integer_of(body, "low"),
     )
+
+
+def reference_to(entry: Entry) -> Reference:
+    """The reference to this very entry."""
+    return Reference(entry.head.seq, entry.digest.hex())
 
 
 def parse_reference(value: Object) -> Reference:

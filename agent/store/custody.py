@@ -21,6 +21,7 @@ from agent.formats.canonical import Object
 from agent.formats.entries import Entry, parse_line
 from agent.model import NS_PER_MS, Stamp
 from agent.ports import Disk
+from agent.store.checkpoint import reference_to
 from agent.store.lines import JournalLines
 from agent.store.segments import segment_path
 from agent.store.state import JournalState, Reference
@@ -219,7 +220,7 @@ class Custody:
             return  # nothing is there, or nobody could read it: no receipt will ever be for it (docs/docking.md)
         rec, seg = fields.text_of(body, "rec"), fields.integer_of(body, "seg")
         size, blob = fields.integer_of(body, "size"), fields.text_of(body, "blob")
-        self._holdings[rec, seg] = Holding(rec, seg, size, blob, _reference(entry))
+        self._holdings[rec, seg] = Holding(rec, seg, size, blob, reference_to(entry))
 
     def _said(self, kind: str, value: Object, entry: Entry) -> None:
         match kind:
@@ -228,14 +229,14 @@ class Custody:
                 known = self._holdings.get(key)
                 if known is not None and (known.blob, known.size) == (value["blob"], value["size"]):
                     received_ms = fields.parse_utc(value["utc"], "receipt.utc")
-                    self._holdings[key] = replace(known, receipt=_reference(entry), received_ms=received_ms)
+                    self._holdings[key] = replace(known, receipt=reference_to(entry), received_ms=received_ms)
             case "hold":
                 until = value["until"]
                 self._held[fields.text_of(value, "rec")] = (
                     None if until is None else fields.parse_utc(until, "hold.until")
                 )
             case _:
-                self._ack = LastAck(_reference(entry), fields.integer_of(value, "seq"))
+                self._ack = LastAck(reference_to(entry), fields.integer_of(value, "seq"))
 
 
 class Survey:
@@ -296,7 +297,3 @@ def _worn_after(worn: Assignment | None, entry: Entry) -> Assignment | None:
 def started_seq(rec: str) -> int:
     """The number of a recording's first entry, which its name says."""
     return int(rec.rpartition("-")[2])
-
-
-def _reference(entry: Entry) -> Reference:
-    return Reference(entry.head.seq, entry.digest.hex())

@@ -30,6 +30,7 @@ from agent.store.checkpoint import (
     parse_checkpoint,
     parse_policy,
     parse_reference,
+    reference_to,
 )
 
 __all__ = [
@@ -62,7 +63,7 @@ def from_genesis(entry: Entry) -> JournalState:
         JournalState(
             position=_next_position(entry),
             boot=entry.head.stamp.boot,
-            last_signed=_reference(entry),
+            last_signed=reference_to(entry),
             clean=False,
             chain=parse_chain(body),
             slow_signer=body["slow_signer"] is True,
@@ -80,7 +81,7 @@ def from_checkpoint(entry: Entry) -> JournalState:
         raise FormatError("checkpoint.prev_head", "is not the head before it")
     if len(fields.list_of(body, "open")) > 1:
         raise FormatError("checkpoint.open", "names two recordings, and a camera makes one at a time")
-    return _after(parse_checkpoint(body, _next_position(entry), entry.head.stamp.boot, _reference(entry)), entry)
+    return _after(parse_checkpoint(body, _next_position(entry), entry.head.stamp.boot, reference_to(entry)), entry)
 
 
 def apply(state: JournalState, entry: Entry) -> JournalState:
@@ -203,7 +204,7 @@ def _segment_open(state: JournalState, head: Head, body: Object) -> JournalState
     recording = _recording_of(state, head, body)
     seg = fields.integer_of(body, "seg")
     if recording.open is not None or seg != recording.segments:
-        raise FormatError("segment.open.seg", f"{seg} cannot be opened: {_said(recording)}")
+        raise FormatError("segment.open.seg", f"{seg} cannot be opened: {_so_far(recording)}")
     opened = OpenSegment(seg, 0, 0, NOTHING_HASH, recording.end_ns)
     return replace(state, open=(replace(recording, segments=seg + 1, open=opened),))
 
@@ -213,7 +214,7 @@ def _with_fragment(state: JournalState, head: Head, body: Object) -> OpenRecordi
     segment = _segment_of(recording, head, body)
     n, offset = fields.integer_of(body, "n"), fields.integer_of(body, "off")
     if n != segment.n or (n > 0 and offset != segment.size):
-        raise FormatError("fragment.n", f"{n} at {offset} does not follow: {_said(recording)}")
+        raise FormatError("fragment.n", f"{n} at {offset} does not follow: {_so_far(recording)}")
     t0_ns = fields.ns_of(body, "t0_ns")
     end_ns = t0_ns + fields.ns_of(body, "dur_ns")
     size = offset + fields.integer_of(body, "len")
@@ -232,7 +233,7 @@ def _segment_seal(state: JournalState, head: Head, body: Object) -> JournalState
     recording = _recording_of(state, head, body)
     segment = _segment_of(recording, head, body)
     if fields.integer_of(body, "n") != segment.n or fields.integer_of(body, "size") <= segment.size:
-        raise FormatError("segment.seal.n", f"is not what was written: {_said(recording)}")
+        raise FormatError("segment.seal.n", f"is not what was written: {_so_far(recording)}")
     return replace(state, open=(replace(recording, open=None),))
 
 
@@ -285,11 +286,11 @@ def _recording_of(state: JournalState, head: Head, body: Object) -> OpenRecordin
 def _segment_of(recording: OpenRecording, head: Head, body: Object) -> OpenSegment:
     seg = fields.integer_of(body, "seg")
     if recording.open is None or recording.open.seg != seg:
-        raise FormatError(f"{head.kind}.seg", f"{seg} is not open: {_said(recording)}")
+        raise FormatError(f"{head.kind}.seg", f"{seg} is not open: {_so_far(recording)}")
     return recording.open
 
 
-def _said(recording: OpenRecording) -> str:
+def _so_far(recording: OpenRecording) -> str:
     if recording.open is None:
         return f"{recording.rec} has {recording.segments} segments, none open"
     return f"{recording.rec} has segment {recording.open.seg} open with {recording.open.n} fragments"
@@ -303,7 +304,3 @@ def _body_of(entry: Entry) -> Object:
 
 def _next_position(entry: Entry) -> Position:
     return Position(entry.head.dev, entry.head.jid, entry.head.seq + 1, entry.digest.hex())
-
-
-def _reference(entry: Entry) -> Reference:
-    return Reference(entry.head.seq, entry.digest.hex())
