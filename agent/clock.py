@@ -84,14 +84,14 @@ class TimeKeeper:
         before = self._claim
         if before is None:
             floor = _Claim(self._floor_ms, 0, at_ns, TimeSource.NONE)
-            self._take(beacon, floor if utc_ms < self._floor_ms - STEP_MS else None)
+            self._believe(beacon, floor if utc_ms < self._floor_ms - STEP_MS else None)
             return
         before_utc_ms, before_err_ms = before.at(at_ns)
         apart_ms = abs(utc_ms - before_utc_ms)
         better = before.source is TimeSource.BEACON and before_err_ms <= err_ms
         if better and apart_ms <= before_err_ms + err_ms:
             return
-        self._take(beacon, self._widened(before) if apart_ms > STEP_MS else None)
+        self._believe(beacon, self._widened(before) if apart_ms > STEP_MS else None)
 
     def agree(self, utc_ms: int, at_ns: int) -> None:
         """A verified RFC 3161 token says `utc_ms` for the moment `at_ns`: it decides a dispute.
@@ -107,7 +107,7 @@ class TimeKeeper:
                     self._rival = None
                     return
 
-    def _take(self, claim: _Claim, rival: _Claim | None) -> None:
+    def _believe(self, claim: _Claim, rival: _Claim | None) -> None:
         """Believe the claim from now on. What was disputed stays so: only a token decides."""
         self._claim = claim
         self._rival = self._rival or rival
@@ -124,13 +124,13 @@ class TimeKeeper:
             return
         claim = _Claim(*reading, now_ns, TimeSource.RTC)
         if self._claim is None:
-            self._take(claim, None)
+            self._believe(claim, None)
             return
         expected_ms, expected_err_ms = self._claim.at(now_ns)
         apart_ms = abs(claim.utc_ms - expected_ms)
         if apart_ms > STEP_MS:
-            self._take(claim, self._widened(self._claim))
+            self._believe(claim, self._widened(self._claim))
             return
         if apart_ms > expected_err_ms + claim.err_ms:
             self._unexplained_ms += apart_ms
-        self._take(claim, None)
+        self._believe(claim, None)

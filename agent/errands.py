@@ -48,14 +48,14 @@ class Errands:
         errand = self._list[0]
         if not (isinstance(errand, PurgeDue) and self._purge_some(self._due(errand))):
             self._list.popleft()
-            self._do(errand)
+            self._run_errand(errand)
         return True
 
     def free_some(self) -> bool:
         """Space is needed: delete some of what a dock has, the oldest first. Whether anything was."""
         return self._purge_some(self._custody.spare())
 
-    def _do(self, errand: Errand) -> None:
+    def _run_errand(self, errand: Errand) -> None:
         match errand:
             case Keep():
                 for kind, body in errand.entries:

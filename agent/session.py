@@ -93,7 +93,7 @@ class Hearing:
             return NotTaken("statement_format", str(error))
         except (CertificateError, SignatureError) as error:
             return NotTaken("statement_signature", str(error))
-        return refused or self._take(Heard(said, chain))
+        return refused or self._take_number(Heard(said, chain))
 
     def _is_for_us(self, said: Statement) -> NotTaken | None:
         camera = self._camera
@@ -117,7 +117,7 @@ class Hearing:
         keys.verify_statement(heard.statement, certificates, self._camera.root, "statement", None)
         return None
 
-    def _take(self, heard: Heard) -> Heard | NotTaken:
+    def _take_number(self, heard: Heard) -> Heard | NotTaken:
         last = self._dseq.get(heard.dock, -1)
         if heard.dseq <= last:
             return NotTaken("statement_dseq", f"number {heard.dseq} of {heard.dock} after {last}")

@@ -158,8 +158,8 @@ class Sync:
         if self._phase is Phase.DOCKED:
             self._send_journal(now_ns)
             for refused in self._receipts.step():
-                self._say(refused, now_ns)
-            self._say(self._uploads.step(now_ns), now_ns)
+                self._note_refusal(refused, now_ns)
+            self._note_refusal(self._uploads.step(now_ns), now_ns)
             self._delete(now_ns)
             self._tell_progress(now_ns)
             if now_ns - self._answered_ns >= SILENT_NS:
@@ -183,7 +183,7 @@ class Sync:
             case Published():
                 pass  # the broker has it: that is no promise that the dock will
             case Uploaded() | UploadFailed():
-                self._say(self._uploads.ended(item, now_ns), now_ns)
+                self._note_refusal(self._uploads.ended(item, now_ns), now_ns)
             case orders.Kept():
                 self._kept(self._keeping.kept(item.number), now_ns)
             case Leave():
@@ -194,29 +194,29 @@ class Sync:
     def _arrived(self, event: Arrived, now_ns: int) -> None:
         heard = self._hearing.hear(event.payload, event.properties)
         if isinstance(heard, NotTaken):
-            self._say(heard, now_ns)
-        elif heard is not None and self._said(heard, event, now_ns):
+            self._note_refusal(heard, now_ns)
+        elif heard is not None and self._follow(heard, event, now_ns):
             return  # acknowledged once it is durable
         self._outside.broker.acknowledge(event)
 
-    def _said(self, heard: Heard, event: Arrived, now_ns: int) -> bool:
+    def _follow(self, heard: Heard, event: Arrived, now_ns: int) -> bool:
         """True if the message waits for its entry."""
         value = heard.statement.value
         match heard.statement.name:
             case "beacon":
-                self._say(self._answer(heard, now_ns), now_ns)
+                self._note_refusal(self._answer(heard, now_ns), now_ns)
             case "ack":
                 self._sending.acknowledged(parse_reference(value), self._outside.durable(), now_ns)
                 self._keeping.hold(heard)
             case "ticket":
-                self._say(self._uploads.ticket(value, now_ns), now_ns)
+                self._note_refusal(self._uploads.ticket(value, now_ns), now_ns)
             case "receipt" | "assign" | "hold":
                 self._receipts.add(heard, event)
                 return True
             case "policy":
-                self._say(self._policy(heard), now_ns)
+                self._note_refusal(self._policy(heard), now_ns)
             case name:
-                self._say(NotTaken(f"{name}_unknown", f"this version takes no {name}"), now_ns)
+                self._note_refusal(NotTaken(f"{name}_unknown", f"this version takes no {name}"), now_ns)
         return False
 
     def _answer(self, heard: Heard, now_ns: int) -> NotTaken | None:
@@ -340,7 +340,7 @@ class Sync:
 
     # What is told.
 
-    def _say(self, refused: NotTaken | None, now_ns: int) -> None:
+    def _note_refusal(self, refused: NotTaken | None, now_ns: int) -> None:
         """A refusal becomes an entry, at most one a minute and cause."""
         if refused is None:
             return

@@ -220,7 +220,7 @@ class DockProcess:
                 )
 
         await self._in_thread(work)
-        self._count(station)
+        self._tell_changes(station)
 
     async def open_upload(self, open_upload: Callable[[], Upload]) -> Upload:
         """Asked in the station's thread too."""
@@ -230,7 +230,7 @@ class DockProcess:
         self.metrics.refusals.labels(cause).inc()
         self._log.write("refused", cause=cause, **fields)
 
-    def _count(self, station: Station) -> None:
+    def _tell_changes(self, station: Station) -> None:
         """What has changed goes into metrics and log."""
         counts = Counter(station.counts)
         for what, count in (counts - self._counted).items():

@@ -132,7 +132,7 @@ class Station:
             entries = lines.parse_batch(batch, dev)
             if entries[0].head.jid != session.to.jid:
                 raise RefusedError("journal", f"is {entries[0].head.jid}, not that of this session", _WAIT)
-            return self._take(session, entries, now)
+            return self._take_batch(session, entries, now)
         except RefusedError as error:
             self._troubles.refuse(dev, "lines", now.mono_ns, {"where": error.where, "problem": error.problem})
         except DiskError as error:
@@ -224,7 +224,7 @@ class Station:
 
     # --- journal ------------------------------------------------------------------------------------------------------
 
-    def _take(self, session: Session, entries: list[Entry], now: Moment) -> list[Message]:
+    def _take_batch(self, session: Session, entries: list[Entry], now: Moment) -> list[Message]:
         """Archive what is new, and say where the archive ends."""
         dev, jid = session.to.dev, session.to.jid
         tail = self._archive.tail(dev, jid)
@@ -315,14 +315,14 @@ class Station:
             if key in session.tickets or key in given_up:
                 continue
             if self._blobs.has(blob):
-                self._find(session, blob, now)
+                self._confirm_file(session, blob, now)
                 continue
             session.tickets[key] = now.mono_ns + self._rules.ticket_ttl_s * NS_PER_S
             ttl_s = self._rules.ticket_ttl_s
             messages.append(self._voice.ticket(session.to, blob, self._rules.intake_host, ttl_s, now))
         return messages
 
-    def _find(self, session: Session, blob: Blob, now: Moment) -> None:
+    def _confirm_file(self, session: Session, blob: Blob, now: Moment) -> None:
         """A file that this run has not seen coming: of a run that was killed before it could say so."""
         if self._blobs.confirm(blob):
             self._catalogue.mark_stored(blob.rec, blob.seg)

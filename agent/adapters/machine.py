@@ -55,7 +55,7 @@ def agent_process(data: Path) -> str:
 
 def memory_bytes() -> int | None:
     """The machine's memory."""
-    found = _find(PROC / "meminfo", r"MemTotal:\s+([0-9]+) kB")
+    found = _first_group(PROC / "meminfo", r"MemTotal:\s+([0-9]+) kB")
     return None if found is None else int(found) * _BYTES_PER_KIB
 
 
@@ -82,10 +82,10 @@ def mount(folder: Path, inner: tuple[str, ...]) -> Mount:
 
 
 def _field(pid: int, name: str, pattern: str) -> str | None:
-    return _find(PROC / str(pid) / name, pattern)
+    return _first_group(PROC / str(pid) / name, pattern)
 
 
-def _find(file: Path, pattern: str) -> str | None:
+def _first_group(file: Path, pattern: str) -> str | None:
     try:
         found = re.search(pattern, file.read_text(encoding="utf-8", errors="replace"))
     except OSError:
