@@ -187,15 +187,18 @@ class Broker(Protocol):
 
 
 class Uploader(Protocol):
-    """Sends blobs over HTTPS (TLS 1.3, certificates on both sides). Several uploads may be under way.
+    """Sends blobs over HTTPS (TLS 1.3, certificates on both sides). One is under way at a time (docs/docking.md).
 
     An implementation is made with `Disk`, `AcceptPeer` and `post`. It never follows a redirect, never tries again.
     """
 
     def start(self, upload: Upload) -> None:
-        """Begin; post Uploaded or UploadFailed once. Returns at once. Memory does not grow with the file."""
+        """Begin, when none is under way; post Uploaded or UploadFailed once. Returns at once.
+
+        Memory does not grow with the file.
+        """
         ...
 
     def stop(self) -> None:
-        """Give up all that is under way, each with UploadFailed. Returns at once."""
+        """Give up what is under way, with UploadFailed. Returns at once."""
         ...

@@ -132,11 +132,9 @@ def test_an_upload_ends_with_its_status(network: Network) -> None:
     assert (event.number, event.status in (200, 201)) == (4, True)
 
 
-def test_stopping_ends_each_upload_once(network: Network) -> None:
-    for number in (1, 2):
-        network.uploader.start(Upload(number, "blob", len(BLOB), network.url.replace("/201", "/silent"), ()))
+def test_stopping_ends_the_upload_under_way_once(network: Network) -> None:
+    network.uploader.start(Upload(1, "blob", len(BLOB), network.url.replace("/201", "/silent"), ()))
     network.uploader.stop()
-    events = [network.next(), network.next()]
-    assert [type(event) for event in events] == [UploadFailed, UploadFailed]
+    assert isinstance(network.next(), UploadFailed)
     network.uploader.stop()
     assert network.quiet()
