@@ -86,6 +86,8 @@ def parse_certificate(der: bytes, where: str) -> x509.Certificate:
         raise CertificateError(where, f"not a readable X.509 certificate ({error})", _REISSUE) from None
     except x509.UnsupportedGeneralNameType:
         raise CertificateError(where, "a subject alternative name of an unknown type", _REISSUE) from None
+    if certificate.serial_number <= 0:  # RFC 5280 4.1.2.2; `cryptography` only warns of it
+        raise CertificateError(where, "its serial number is not positive", _REISSUE)
     return certificate
 
 

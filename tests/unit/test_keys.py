@@ -275,6 +275,17 @@ def test_the_length_of_a_chain(length: int) -> None:
         check_chain((CAMERA.certificate,) * length, ROOT, ("camera",), "camera.pem", None)
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_a_serial_number_that_is_not_positive_is_refused() -> None:
+    der = bytearray(CAMERA.certificate.public_bytes(Encoding.DER))
+    serial = CAMERA.certificate.serial_number
+    encoded = serial.to_bytes(serial.bit_length() // 8 + 1)
+    der[der.index(encoded)] |= 0x80
+    with pytest.raises(CertificateError, match="serial number is not positive"):
+        parse_certificate(bytes(der), "camera.pem")
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @settings(max_examples=150)
 @given(st.data())
 def test_no_changed_byte_of_a_certificate_passes_or_crashes(data: st.DataObject) -> None:
