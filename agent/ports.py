@@ -199,6 +199,10 @@ class Uploader(Protocol):
         """
         ...
 
+    def expect(self, url: str) -> None:
+        """An upload to this URL follows the one that is under way: its connection may be opened ahead, no more."""
+        ...
+
     def stop(self) -> None:
         """Give up what is under way, with UploadFailed. Returns at once."""
         ...

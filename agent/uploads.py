@@ -95,7 +95,10 @@ class Uploads:
             return None
         for each in [each for each in self._open if now_ns >= each.not_before_ns]:
             if any(other.number is not None for other in self._open):
-                break
+                if each.number is None:
+                    self._uploader.expect(each.url)
+                    break
+                continue
             held = self._custody.get(each.rec, each.seg)
             if held is None or (held.blob, held.size) != (each.blob, each.size):
                 self._open.remove(each)

@@ -2,7 +2,9 @@
 
 Guarantees: nothing is sent to a peer that was not accepted; each upload ends with one event, at once when it is
 stopped, by itself when nothing moves for PROGRESS_S or no answer comes within ANSWER_S; memory is one block an upload;
-no redirect is followed and no proxy asked. Assumes: names resolve within a few seconds. Sources: RFC 9110, RFC 9112.
+no redirect is followed and no proxy asked. The connection of an upload that was announced is opened while the dock
+makes the bytes of the one before durable: nothing is sent on it before that one begins. Assumes: names resolve within a
+few seconds. Sources: RFC 9110, RFC 9112.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import http.client
 import socket
 import threading
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -19,11 +22,76 @@ from agent.errors import FormatError, TemoinError
 from agent.model import NetworkEvent, Upload, Uploaded, UploadFailed
 from agent.ports import AcceptPeer, Disk
 
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 256 * 1024  # of a MiB each block is new memory to the kernel, and the cache forgets it before it is sent
 PROGRESS_S = 15  # for a TLS record of 16 KiB to leave: under 1 KiB a second nothing would ever be done
 ANSWER_S = 60  # a dock hashes and fsyncs before it answers
+SPARE_S = 5  # a connection without a request: less than any intake lets it wait
+SPARE_REACH_S = 2
 
 _HTTPS_PORT = 443
+
+
+class _Connector:
+    """Makes connections to intakes, one of them before it is needed."""
+
+    def __init__(self, files: TlsFiles, accept: AcceptPeer) -> None:
+        self._files = files
+        self._accept = accept
+        self._lock = threading.Lock()
+        self._expected: tuple[str, int] | None = None
+        self._spare: tuple[http.client.HTTPSConnection, float] | None = None
+        self._drops = 0
+
+    def expect(self, next_one: tuple[str, int] | None) -> None:
+        """Where the next connection will be wanted to, if that is known."""
+        with self._lock:
+            self._expected = next_one
+
+    def connect(self, host: str, port: int) -> http.client.HTTPSConnection:
+        """A connection to an accepted peer. Raises OSError, TemoinError."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            connection, opened_s = spare
+            if (connection.host, connection.port) == (host, port) and time.monotonic() - opened_s < SPARE_S:
+                return connection
+            connection.close()
+        return self._open(host, port, PROGRESS_S)
+
+    def prepare(self) -> None:
+        """Open what is expected, if that can be done soon. Where it cannot, the next upload finds out why."""
+        with self._lock:
+            expected, drops = self._expected, self._drops
+        if expected is None:
+            return
+        try:
+            connection = self._open(*expected, SPARE_REACH_S)
+        except (OSError, TemoinError):
+            return
+        connection.sock.settimeout(PROGRESS_S)
+        with self._lock:
+            if drops == self._drops and self._spare is None:
+                self._spare = connection, time.monotonic()
+                return
+        connection.close()
+
+    def drop(self) -> None:
+        """The one that is open, and one that is being opened."""
+        with self._lock:
+            self._drops += 1
+            spare, self._spare, self._expected = self._spare, None, None
+        if spare is not None:
+            spare[0].close()
+
+    def _open(self, host: str, port: int, timeout_s: int) -> http.client.HTTPSConnection:
+        context = client_context(self._files, self._accept)
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+        try:
+            connection.connect()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 class HttpsUploader:
@@ -31,17 +99,22 @@ class HttpsUploader:
 
     def __init__(self, disk: Disk, files: TlsFiles, accept: AcceptPeer, post: Callable[[NetworkEvent], None]) -> None:
         self._disk = disk
-        self._files = files
-        self._accept = accept
+        self._connector = _Connector(files, accept)
         self._post = post
         self._lock = threading.Lock()
         self._under_way: set[_Transfer] = set()
 
     def start(self, upload: Upload) -> None:
-        transfer = _Transfer(upload, self._disk, self._files, self._accept, self._finish)
+        self._connector.expect(None)  # this is what was expected
+        transfer = _Transfer(upload, self._disk, self._connector, self._finish)
         with self._lock:
             self._under_way.add(transfer)
         transfer.start()
+
+    def expect(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.hostname is not None:
+            self._connector.expect((parts.hostname, parts.port or _HTTPS_PORT))
 
     def stop(self) -> None:
         with self._lock:
@@ -49,6 +122,7 @@ class HttpsUploader:
         for transfer in stopped:
             self._finish(transfer, UploadFailed(transfer.upload.number, "stopped"))
             transfer.hang_up()
+        self._connector.drop()
 
     def _finish(self, transfer: _Transfer, event: NetworkEvent) -> None:
         """Post the one event of an upload: the first that is known."""
@@ -64,15 +138,13 @@ class _Transfer(threading.Thread):
         self,
         upload: Upload,
         disk: Disk,
-        files: TlsFiles,
-        accept: AcceptPeer,
+        connector: _Connector,
         finish: Callable[[_Transfer, NetworkEvent], None],
     ) -> None:
         super().__init__(name=f"upload-{upload.number}", daemon=True)
         self.upload = upload
         self._disk = disk
-        self._files = files
-        self._accept = accept
+        self._connector = connector
         self._finish = finish
         self._lock = threading.Lock()
         self._connection: http.client.HTTPSConnection | None = None
@@ -107,12 +179,8 @@ class _Transfer(threading.Thread):
         size = self._disk.size(upload.path)
         if size != upload.size:
             raise FormatError(upload.path, f"has {size} bytes, not {upload.size}")
-        context = client_context(self._files, self._accept)
-        connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port or _HTTPS_PORT, timeout=PROGRESS_S, context=context
-        )
+        connection = self._connector.connect(parts.hostname, parts.port or _HTTPS_PORT)
         try:
-            connection.connect()
             with self._lock:
                 if self._stopped:
                     raise ConnectionAbortedError("stopped")
@@ -137,6 +205,7 @@ class _Transfer(threading.Thread):
             if self._stopped:
                 raise
             # Refused before the end: the answer says why, if it is still to be had.
+        self._connector.prepare()
         connection.sock.settimeout(ANSWER_S)
         with connection.getresponse() as answer:
             return answer.status

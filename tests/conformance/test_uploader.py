@@ -169,3 +169,46 @@ def test_what_cannot_be_sent_fails_with_its_reason(
     event = posts.next()
     assert isinstance(event, UploadFailed)
     assert said.lower() in event.why.lower()
+
+
+def test_the_next_upload_finds_its_connection_open(agency: TestAgency, server: IntakeServer, card: RealDisk) -> None:
+    """Opened while the dock made the one before durable; and where it is not wanted any more, it is closed."""
+    posts = Posts()
+    made = uploader(agency, card, posts)
+    for number in (1, 2, 3):
+        made.start(upload(server.url(f"/201/{number}"), number))
+        made.expect(server.url(f"/201/{number + 1}"))
+        assert posts.wait_for(Uploaded) == Uploaded(number, 201)
+        assert server.connections == number + 1
+    assert [server.received[f"/201/{number}"].body for number in (1, 2, 3)] == [BLOB] * 3
+    made.stop()
+    server.wait_until_left()
+
+
+def test_a_connection_that_waited_is_of_its_own_host_only(
+    agency: TestAgency, server: IntakeServer, card: RealDisk
+) -> None:
+    posts = Posts()
+    made = uploader(agency, card, posts)
+    with IntakeServer(dock_files(agency)) as other:
+        for number, intake in enumerate((server, other, server)):
+            made.start(upload(intake.url(f"/201/{number}"), number))
+            made.expect(intake.url("/201/9"))
+            assert posts.wait_for(Uploaded) == Uploaded(number, 201)
+        made.stop()
+        assert (list(server.received), list(other.received)) == (["/201/0", "/201/2"], ["/201/1"])
+
+
+def test_a_connection_that_waited_and_is_gone_fails_one_try(
+    agency: TestAgency, server: IntakeServer, card: RealDisk
+) -> None:
+    posts = Posts()
+    made = uploader(agency, card, posts)
+    made.start(upload(server.url("/201/1"), 1))
+    made.expect(server.url("/201/2"))
+    posts.wait_for(Uploaded)
+    server.hang_up()
+    made.start(upload(server.url("/201/2"), 2))
+    assert posts.wait_for(UploadFailed).number == 2
+    made.start(upload(server.url("/201/3"), 3))
+    assert posts.wait_for(Uploaded) == Uploaded(3, 201)

@@ -16,6 +16,7 @@ from typing import Self
 from agent.adapters.tls import TlsFiles, server_context
 
 _BLOCK_BYTES = 64 * 1024
+LEAVE_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class IntakeServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         threading.Thread(target=self._serve, daemon=True).start()
         return self
 
@@ -53,22 +55,32 @@ class IntakeServer:
     def url(self, path: str) -> str:
         return f"https://127.0.0.1:{self.port}{path}"
 
+    def hang_up(self) -> None:
+        """End every connection, whatever it is at."""
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    def wait_until_left(self) -> None:
+        """Until every client has gone."""
+        for thread in self._threads:
+            thread.join(LEAVE_S)
+            assert not thread.is_alive(), "a client is still connected"
+
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
                 self.connections += 1
-                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+                self._threads.append(threading.Thread(target=self._answer, args=(connection,), daemon=True))
+                self._threads[-1].start()
 
     def _answer(self, plain: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            try:
-                connection = self._context.wrap_socket(plain, server_side=True)
-            except OSError:
-                plain.close()
-                raise
+            connection = self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
             self._open.append(connection)
             with connection:
+                connection.do_handshake()
                 self._exchange(connection)
 
     def _exchange(self, connection: ssl.SSLSocket) -> None:

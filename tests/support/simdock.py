@@ -145,6 +145,9 @@ class SimDock:
         else:
             self._later(lambda: self._store(upload))
 
+    def expect(self, url: str) -> None:
+        assert self._uploading, "nothing is under way that another could follow"
+
     def stop(self) -> None:
         for number in sorted(self._uploading):
             self.post(UploadFailed(number, "stopped"))
