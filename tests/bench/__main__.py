@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.errors import TemoinError
-from tests.bench import checking, cpu, evidence_path, journal_rate, memory, press, slow_card, start, verify
+from tests.bench import checking, cpu, docking, evidence_path, journal_rate, memory, press, slow_card, start, verify
 from tests.bench.place import Place, measure_fsync, refuse_memory, take
 from tests.bench.table import Row, render
 
@@ -28,6 +28,7 @@ ROWS: dict[str, Callable[[Place], Iterator[Row]]] = {
     "cpu": cpu.rows,
     "journal": journal_rate.rows,
     "checking": checking.rows,
+    "docking": docking.rows,
 }
 
 
