@@ -69,7 +69,7 @@ def _journal(station: Station, card: Card, contacts: list[float]) -> Iterator[Ro
     def ours() -> float:
         with station.docking() as ear, station.camera(card) as camera:
             touched_ns = camera.do("contact")
-            first_ns = ear.until(lambda said: said.name == "ack")
+            first_ns = ear.until(lambda said: said.name == "ack", touched_ns)
             contacts.append(ms_between(touched_ns, first_ns))
             last_ns = ear.until(lambda said: said.name == "ack" and integer_of(said.value, "seq") >= card.last)
         return card.journal_bytes / 1e6 / seconds_between(first_ns, last_ns)
@@ -132,7 +132,7 @@ def _upload(station: Station, segments: int, contacts: list[float]) -> Iterator[
     def ours() -> float:
         with station.docking() as ear, station.camera(card) as camera:
             touched_ns = camera.do("contact")
-            contacts.append(ms_between(touched_ns, ear.until(lambda said: said.name == "ack")))
+            contacts.append(ms_between(touched_ns, ear.until(lambda said: said.name == "ack", touched_ns)))
             began_ns = ear.until(lambda said: said.name == "ticket")
             for _ in range(segments):
                 ended_ns = ear.until(lambda said: said.name == "receipt")
@@ -157,7 +157,7 @@ def _upload(station: Station, segments: int, contacts: list[float]) -> Iterator[
         f"{UPLOAD_LIMIT} of curl -T or better",
         median(ratio) >= UPLOAD_LIMIT,
         "One at a time on both sides, to the same intake, TLS 1.3. From the first ticket to the last receipt, whatever "
-        "the camera does besides; of curl its own `time_total`, without its start and without `Expect`.",
+        "the camera journals besides; of curl its own `time_total`, without its start and without `Expect`.",
     )
 
 
