@@ -37,6 +37,7 @@ from agent.toml_table import Address
 
 ANSWER_S = 20  # from `connect` to the broker's answer and the subscription's
 REACH_S = 5  # for one address to answer at all, and as much for the handshake
+HANDSHAKES = 3
 KEEPALIVE_S = 15  # a dock that is gone without a word is noticed within twice that
 LAST_WORD_S = 1
 MAX_UNDER_WAY = 20  # Mosquitto's own default, for a broker that says nothing of a Receive Maximum
@@ -195,13 +196,26 @@ class _Connection(threading.Thread):
         properties.SessionExpiryInterval = 0
         properties.ReceiveMaximum = MAX_ARRIVED
         properties.MaximumPacketSize = MAX_PACKET_BYTES
-        client.connect(
-            self._address.host, self._address.port, keepalive=KEEPALIVE_S, clean_start=True, properties=properties
-        )
+        self._reach(properties)
         connection = client.socket()
         assert isinstance(connection, ssl.SSLSocket)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._peer = peer_certificate(connection)
+
+    def _reach(self, properties: Properties) -> None:
+        """A handshake that the broker breaks off without a word is tried again.
+
+        Mosquitto 2.0.21 does that to whoever comes next after another client has left without a farewell.
+        """
+        for left in reversed(range(HANDSHAKES)):
+            try:
+                self._client.connect(
+                    self._address.host, self._address.port, KEEPALIVE_S, clean_start=True, properties=properties
+                )
+                return
+            except ssl.SSLEOFError:
+                if left == 0 or self._closing:
+                    raise
 
     def _judge(self, peer: bytes) -> None:
         if self._closing:

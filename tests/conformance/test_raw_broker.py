@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.adapters.mqtt import MqttBroker
+from agent.adapters.mqtt import HANDSHAKES, MqttBroker
 from agent.model import Connected, Disconnected, Message, Published
 from agent.toml_table import Address
 from tests.support.agency import TestAgency, make_agency
@@ -112,6 +112,20 @@ def test_a_refusal_is_said(answer: bytes, agency: TestAgency, raw: RawBroker) ->
     event = posts.next()
     assert isinstance(event, Disconnected)
     assert event.why
+
+
+@pytest.mark.parametrize("broken", [1, HANDSHAKES - 1, HANDSHAKES])
+def test_a_handshake_that_is_broken_off_is_tried_again(broken: int, agency: TestAgency, raw: RawBroker) -> None:
+    posts = Posts()
+    broker = MqttBroker(Address("127.0.0.1", raw.port), camera_files(agency), "cam-01", accept_anybody, posts)
+    broker.connect(1, greeting_of("cam-01"))
+    for _ in range(broken):
+        raw.break_off()
+    if broken < HANDSHAKES:
+        raw.accept()
+        raw.greet()
+    assert isinstance(posts.next(), Connected if broken < HANDSHAKES else Disconnected)
+    broker.close(None)
 
 
 def test_a_subscription_that_is_refused_is_no_connection(agency: TestAgency, raw: RawBroker) -> None:

@@ -45,6 +45,13 @@ class RawBroker:
         self._connection = self._context.wrap_socket(plain, server_side=True)
         assert self.read()[0] == CONNECT
 
+    def break_off(self) -> None:
+        """Take a connection, hear the client's hello, and be gone without a word."""
+        plain, _ = self._listener.accept()
+        with plain:
+            plain.settimeout(WAIT_S)
+            plain.recv(65536)
+
     def greet(self) -> None:
         """CONNACK, and SUBACK for the subscription."""
         self.send(b"\x20\x06\x00\x00\x03\x21" + self.receive_maximum.to_bytes(2))
