@@ -8,10 +8,11 @@ file. Assumes: `camera.toml` names a packaged board by its name, which whoever m
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.board_parts import BoardParts, EncoderKind, read_parts
 from agent.errors import ConfigError
 from agent.toml_table import Address, Table, read_table
 
@@ -33,6 +34,10 @@ MIN_MEMORY_MIB, MAX_MEMORY_MIB = 256, 65_536
 MIN_SYSTEM_MIB = 48  # Linux with systemd and nothing else
 MIN_AGENT_MIB = 64  # the agent's own limit, without the ring
 MIN_CAPTURE_MIB = 128  # capture's own limit at 720p
+MIN_SOFTWARE_1080_MIB = 160  # ... and above 720p where libx264 encodes
+SOFTWARE_HEIGHT_PIXELS = 720
+MACROBLOCK_PIXELS = 16
+HARDWARE_MACROBLOCKS_PER_S = 245_760  # H.264 level 4.0, the encoder of VideoCore IV and VI: 1080p30 and no more
 MAX_RTC_ERROR_MS = 600_000  # a clock that is wrong by more than 10 minutes is no clock
 MIN_RESERVE_MIB, MAX_RESERVE_MIB = 64, 65_536  # the journal, and one recording's end, must still fit
 MAX_WARNINGS = 5
@@ -138,7 +143,7 @@ class BatteryLevels:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One board's file. `model` is what the journal calls the hardware."""
+    """One board's file. `model` is what the journal calls the hardware; `parts` is None for a simulated one."""
 
     file: Path
     name: str
@@ -150,6 +155,7 @@ class Board:
     clock: BoardClock
     storage: Storage
     battery: BatteryLevels
+    parts: BoardParts | None
 
     def ring_bytes(self, prerecord_ms: int) -> int:
         """Size of the ring: pre-record and reserve at the highest bit rate, with padding, in units of 64 KiB."""
@@ -194,21 +200,24 @@ def load_board(path: Path) -> Board:
     """Read a board file. Raises ConfigError; `check_memory` needs the policy's pre-record and is called besides."""
     file = path.absolute()
     root = read_table(path)
+    simulated = root.boolean("simulated")
     tables = {name: root.table(name) for name in ("video", "sound", "memory", "clock", "storage", "battery")}
     board = Board(
         file=file,
         name=root.matching("name", _BOARD_NAME, "1 to 32 characters a-z, 0-9 and -"),
         model=root.matching("model", _WORD, "1 to 64 characters a-z, 0-9, _ and ."),
-        simulated=root.boolean("simulated"),
+        simulated=simulated,
         video=_video(tables["video"]),
         sound=Sound(tables["sound"].choice("sample_rate_hz", SAMPLE_RATES_HZ)),
         memory=_memory(tables["memory"]),
         clock=_clock(tables["clock"]),
         storage=Storage(tables["storage"].integer("reserve_mib", MIN_RESERVE_MIB, MAX_RESERVE_MIB)),
         battery=_battery(tables["battery"]),
+        parts=None if simulated else read_parts(root),
     )
     for table in (*tables.values(), root):
         table.close()
+    _check_production(board, tables)
     return board
 
 
@@ -259,6 +268,29 @@ def _video(table: Table) -> Video:
     if video.max_bit_rate_bps < video.bit_rate_bps:
         raise table.error("max_bit_rate_bps", "is less than bit_rate_bps", f"give at least {video.bit_rate_bps}")
     return video
+
+
+def _check_production(board: Board, tables: Mapping[str, Table]) -> None:
+    """What only a board that makes evidence must have."""
+    if board.parts is None:
+        return
+    if not board.clock.rtc:
+        raise tables["clock"].error("rtc", "false on a board that makes evidence", "fit a real-time clock, give true")
+    video, encoder = board.video, board.parts.encoder
+    columns, rows = (-(-pixels // MACROBLOCK_PIXELS) for pixels in (video.width, video.height))
+    if encoder is EncoderKind.HARDWARE and columns * rows * video.frames_per_second > HARDWARE_MACROBLOCKS_PER_S:
+        raise tables["video"].error(
+            "frames_per_second",
+            f"{video.frames_per_second} of {video.width}x{video.height} are more than the hardware encodes",
+            f"give at most {HARDWARE_MACROBLOCKS_PER_S // (columns * rows)}, or smaller pictures",
+        )
+    software = encoder is EncoderKind.LIBX264 and video.height > SOFTWARE_HEIGHT_PIXELS
+    if software and board.memory.capture_mib < MIN_SOFTWARE_1080_MIB:
+        raise tables["memory"].error(
+            "capture_mib",
+            f"{board.memory.capture_mib} are too few for libx264 above {SOFTWARE_HEIGHT_PIXELS} lines",
+            f"give at least {MIN_SOFTWARE_1080_MIB}",
+        )
 
 
 def _memory(table: Table) -> Memory:

@@ -78,6 +78,10 @@ class Table:
             known = ", ".join(sorted(self._asked))
             raise self.error(unknown[0], "unknown key", f"remove it, or spell it as one of: {known}")
 
+    def keys(self) -> list[str]:
+        """The keys that the file gives here, sorted: for a table whose keys are names."""
+        return sorted(self._values)
+
     def table(self, key: str) -> Table:
         found = self._get(key, f"a table [{key}]")
         if not isinstance(found, dict):
@@ -127,6 +131,23 @@ class Table:
         if not isinstance(found, list) or not 1 <= len(found) <= longest:
             raise self.error(key, f"is not a list of 1 to {longest}", f"list whole numbers, {least} to {most}")
         return tuple(self._checked(key, item, least, most) for item in found)
+
+    def optional_integer(self, key: str, least: int, most: int) -> int | None:
+        self._asked.add(key)
+        return self.integer(key, least, most) if key in self._values else None
+
+    def texts(self, key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        """A list of some of the allowed texts, one at least, none twice."""
+        said = f"list some of {', '.join(allowed)}"
+        found = self._get(key, f"a list: {said}")
+        if not isinstance(found, list) or not found:
+            raise self.error(key, "is not a list with something in it", said)
+        for number, item in enumerate(found):
+            if item not in allowed:
+                raise self.error(key, f"{item!r} is not allowed", said)
+            if item in found[:number]:
+                raise self.error(key, f"{item!r} is there twice", said)
+        return tuple(found)
 
     def choice(self, key: str, allowed: tuple[int, ...]) -> int:
         found = self.integer(key, min(allowed), max(allowed))

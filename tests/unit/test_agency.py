@@ -295,7 +295,7 @@ def test_the_demo_is_made_from_the_command_line(tmp_path: Path, capsys: pytest.C
 
 def test_another_board_file_travels_with_the_camera(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "zero.toml"
-    path.write_text(board_file("sim").read_text().replace("simulated = true", "simulated = false"))
+    path.write_text(board_file("pi4").read_text().replace("reserve_mib = 256", "reserve_mib = 512"))
     code, _, err = shown_by(capsys, str(tmp_path / "a"), *INIT, "--demo", "--board", str(path))
     assert (code, err) == (0, "")
     folder = tmp_path / "a" / "cameras" / "cam-01"

@@ -133,7 +133,7 @@ def test_every_packaged_board_is_valid_and_fits_its_memory(name: str) -> None:
 
 
 def test_a_board_that_is_not_packaged() -> None:
-    with pytest.raises(ConfigError, match="board: 'zero' is not packaged; give a path, or one of: sim"):
+    with pytest.raises(ConfigError, match="board: 'zero' is not packaged; give a path, or one of: pi4, pi5, sim"):
         board_file("zero")
 
 
@@ -210,7 +210,7 @@ def test_the_ring_holds_prerecord_and_reserve_however_they_are_padded(prerecord_
     board = Board(
         sim.file, sim.name, sim.model, True,
         type(sim.video)(1280, 720, 25, 4_000_000, rate_bps),
-        sim.sound, sim.memory, sim.clock, sim.storage, sim.battery,
+        sim.sound, sim.memory, sim.clock, sim.storage, sim.battery, sim.parts,
     )  # fmt: skip
     size = board.ring_bytes(prerecord_ms)
     assert size % RING_UNIT_BYTES == 0
@@ -225,9 +225,9 @@ def test_footage_belongs_to_simulated_boards(tmp_path: Path) -> None:
     config = make_agency(tmp_path, footage=film).config()
     assert config.footage == film
     simulated = board_of(tmp_path, SIM)
-    real = board_of(tmp_path, SIM.replace("simulated = true", "simulated = false"))
+    real = load_board(board_file("pi4"))
     check_footage(config, simulated)
-    with pytest.raises(ConfigError, match=r"camera\.toml: footage: the board sim films with its camera; remove"):
+    with pytest.raises(ConfigError, match=r"camera\.toml: footage: the board pi4 films with its camera; remove"):
         check_footage(config, real)
     (tmp_path / "bare").mkdir()
     bare = make_agency(tmp_path / "bare")

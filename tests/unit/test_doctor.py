@@ -174,9 +174,7 @@ def small_board(camera: Path) -> None:
 
 
 def real_board(camera: Path) -> None:
-    said = board_file("sim").read_text()
-    (camera / "real.toml").write_text(said.replace("simulated = true", "simulated = false"))
-    edit(camera, 'board = "sim"', 'board = "real.toml"')
+    edit(camera, 'board = "sim"', 'board = "zero2w-clipon"')
 
 
 def no_data(camera: Path) -> None:

@@ -12,16 +12,17 @@ import pytest
 from agent.config import load_camera
 from firmware.cli import main
 from firmware.pkcs8 import ROUNDS
-from hw.boards import board_file
+from hw.boards import board_file, board_names
 from tests.support.agency import make_agency
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "operations-agency.md").read_text()
+PIN_OR_LAMP = re.compile(r"(?<=^lamps)\.[a-z.]+$|\.(?:gpio|active)$")
 
 
 def keys_of(table: Mapping[str, object], prefix: str = "") -> set[str]:
     found: set[str] = set()
     for key, value in table.items():
-        found |= keys_of(value, f"{key}.") if isinstance(value, dict) else {prefix + key}
+        found |= keys_of(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key}
     return found
 
 
@@ -46,8 +47,9 @@ def test_every_key_of_camera_and_board_files_is_described(tmp_path: Path) -> Non
     config = make_agency(tmp_path, footage=film).config()
     assert load_camera(config.file).footage == film
     described = set(re.findall(r"`([a-z_.]+)`", DOCUMENT))
-    for path in (config.file, board_file("sim")):
-        assert keys_of(tomllib.loads(path.read_text())) <= described
+    for path in (config.file, *map(board_file, board_names())):
+        keys = {PIN_OR_LAMP.sub("", key) for key in keys_of(tomllib.loads(path.read_text()))}
+        assert keys <= described
 
 
 def test_the_cost_of_a_guess() -> None:
