@@ -65,5 +65,9 @@ class CaptureError(TemoinError):
     """Footage, encoder or microphone could not be used."""
 
 
+class BoardError(TemoinError):
+    """A part of the board that is missing, or does not answer."""
+
+
 class ExportError(TemoinError):
     """A clip that cannot be made from what is there."""

@@ -1,0 +1,108 @@
+"""A real board's parts on gpiozero's mock pins, and an observer who looks at the pins alone."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+from gpiozero.pins.mock import MockFactory
+
+from agent.board_parts import BoardParts, Pin
+from agent.config import load_board
+from agent.model import DARK, NS_PER_MS, Colour, Light, OutputFailed, Pattern
+from hw.boards import board_file
+from hw.keeper import Keeper, PipeReader, open_outputs, turn
+from hw.panel import PipedPanel
+from tests.support.fake_clock import FakeClock
+
+GLANCE_NS = 25 * NS_PER_MS
+GLANCES = 40  # a second of looking: two turns of the slowest light
+
+
+class MockPin(Protocol):
+    """What is used of gpiozero's."""
+
+    state: bool
+    pull: str
+
+    def drive_high(self) -> None: ...
+
+    def drive_low(self) -> None: ...
+
+
+class Pins:
+    """The header's pins, as somebody with a probe sees and drives them."""
+
+    def __init__(self) -> None:
+        self.factory = MockFactory()
+
+    def pin(self, pin: Pin) -> MockPin:
+        found: MockPin = self.factory.pin(f"GPIO{pin.gpio}")
+        return found
+
+    def is_on(self, pin: Pin) -> bool:
+        return self.pin(pin).state == (pin.active == "high")
+
+    def drive(self, pin: Pin, on: bool) -> None:
+        if on == (pin.active == "high"):
+            self.pin(pin).drive_high()
+        else:
+            self.pin(pin).drive_low()
+
+
+def clip_on() -> BoardParts:
+    """The packaged clip-on's parts: all of its lamps are pins."""
+    parts = load_board(board_file("zero2w-clipon")).parts
+    assert parts is not None
+    return parts
+
+
+class KeptBoard:
+    """A panel, its pipe, and a keeper that is stepped by hand."""
+
+    def __init__(self, path: Path) -> None:
+        self.reader_path = path
+        self.clock = FakeClock()
+        self.posted: list[OutputFailed] = []
+        self.pins = Pins()
+        self.parts = clip_on()
+        self.keeper = Keeper(open_outputs(self.parts, self.pins.factory))
+        self.reader: PipeReader | None = PipeReader(path)
+        self.panel = PipedPanel(path, self.clock, self.posted.append)
+
+    def turn(self) -> int | None:
+        """The keeper's turn at this moment."""
+        assert self.reader is not None
+        return turn(self.keeper, self.reader, self.clock.now_ns)
+
+    def end_keeper(self) -> None:
+        """Its process is gone."""
+        assert self.reader is not None
+        self.reader.close()
+        self.reader = None
+
+    def colour(self) -> Colour:
+        """Which colour shines at this moment."""
+        shining = {name for name, lamp in self.parts.lamps.items() if isinstance(lamp, Pin) and self.pins.is_on(lamp)}
+        return next((colour for colour, lamps in self.parts.lights.items() if lamps == shining), Colour.OFF)
+
+    def seen(self) -> Light:
+        """The light of now. Its pattern shows in the second that ends now: the past says how a light that is not dark
+        blinks, and the future might be past its deadline."""
+        self.turn()
+        if self.colour() is Colour.OFF and self._dark_for_good():
+            return DARK
+        past = [self._at(self.clock.now_ns - back * GLANCE_NS) for back in reversed(range(GLANCES))]
+        changes = sum(before is not after for before, after in pairwise(past))
+        pattern = Pattern.STEADY if changes == 0 else Pattern.SLOW if changes <= 3 else Pattern.FAST
+        (colour,) = set(past) - {Colour.OFF} or {Colour.OFF}
+        self._at(self.clock.now_ns)
+        return Light(colour, pattern)
+
+    def _at(self, now_ns: int) -> Colour:
+        self.keeper.step(now_ns)
+        return self.colour()
+
+    def _dark_for_good(self) -> bool:
+        return self.keeper.step(self.clock.now_ns) is None
