@@ -56,7 +56,8 @@ def test_any_other_line_is_refused(line: bytes) -> None:
     "line",
     [b"light red steady 5", b"light red steady 05\n", b"light red steady -1\n", b"light pink steady 5\n",
      b"light red blink 5\n", b"light red steady\n", b"cue start short -\n", b"cue start loud 5\n",
-     b"LIGHT red steady 5\n", b"light red steady 5\n\n", b"light  red steady 5\n", b"light red steady 10000000000000000000\n"],
+     b"LIGHT red steady 5\n", b"light red steady 5\n\n", b"light  red steady 5\n",
+     b"light red steady 10000000000000000000\n"],
 )  # fmt: skip
 def test_lines_that_are_nearly_right(line: bytes) -> None:
     with pytest.raises(FormatError):
