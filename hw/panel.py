@@ -12,7 +12,6 @@ One line a call, short enough that the kernel never tears it (PIPE_BUF):
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
@@ -103,9 +102,9 @@ class PipedPanel:
 
     def close(self) -> None:
         """Leave the pipe: a light with a deadline stays until then, any other goes dark."""
-        if self._pipe is not None:
-            os.close(self._pipe)
-            self._pipe = None
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            os.close(pipe)
 
     def _write(self, line: bytes, now_ns: int, output: str) -> None:
         try:
@@ -116,9 +115,7 @@ class PipedPanel:
             os.write(self._pipe, line)  # at most PIPE_BUF bytes: all of it, or BlockingIOError
             self._wrote_ns = now_ns
         except OSError:  # no keeper, or a full pipe
-            with contextlib.suppress(OSError):
-                self.close()
-            self._pipe = None
+            self.close()
             self._post(OutputFailed(output))
 
 

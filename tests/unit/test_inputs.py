@@ -195,3 +195,5 @@ def test_a_wake_that_comes_while_the_watch_looks_is_not_lost(bench: Bench) -> No
             return None
 
     watch.turn((Waker(),), FakePower())  # returns at once
+    watch.step((), FakePower())
+    assert not watch._woken.is_set(), "each wake is for one turn: it does not spin"
