@@ -193,7 +193,7 @@ def test_a_wrong_command_line_is_exit_2(capsys: pytest.CaptureFixture[str]) -> N
 def test_it_loads_nothing_of_the_agent_but_errors_configuration_and_formats() -> None:
     program = "import sys, hw.capture.main; print(*sorted(name for name in sys.modules if name.startswith('agent')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    names = ("config", "errors", "formats", "local_socket", "model", "ports", "toml_table")
+    names = ("board_parts", "config", "errors", "formats", "local_socket", "model", "ports", "toml_table")
     allowed = {"agent", *(f"agent.{name}" for name in names)}
     formats = {f"agent.formats.{name}" for name in ("boxes", "mp4", "pipe", "tracks")}
     assert set(done.stdout.split()) <= allowed | formats
