@@ -93,12 +93,10 @@ class Uploads:
         self._open = [each for each in self._open if each.number is not None or now_ns < each.until_ns]
         if not self._custody.ready:
             return None
-        for each in [each for each in self._open if now_ns >= each.not_before_ns]:
+        for each in [each for each in self._open if each.number is None and now_ns >= each.not_before_ns]:
             if any(other.number is not None for other in self._open):
-                if each.number is None:
-                    self._uploader.expect(each.url)
-                    break
-                continue
+                self._uploader.expect(each.url)
+                break
             held = self._custody.get(each.rec, each.seg)
             if held is None or (held.blob, held.size) != (each.blob, each.size):
                 self._open.remove(each)

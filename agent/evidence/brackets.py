@@ -11,9 +11,10 @@ Source: docs/time.md, "The bracket".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from agent.clock import DRIFT_PPM
 from agent.evidence.read import Line
 from agent.evidence.verdict import Bracket
 from agent.formats import fields
@@ -21,8 +22,6 @@ from agent.formats.canonical import Object
 from agent.formats.statement import Statement
 from agent.model import NS_PER_S, TimeSource
 
-DRIFT_PPM = 500
-"""What a boot clock may gain or lose, as agent/clock.py has it."""
 RECENT_NS = 600 * NS_PER_S
 """A beacon is journalled at undocking at the latest, and a dock that has fallen silent is left after 180 s."""
 MAX_RECENT = 65_536
@@ -119,8 +118,7 @@ class BracketCheck:
 
     def finish(self) -> None:
         """All entries were taken."""
-        before = _carried(self._boots, earlier=True)
-        after = _carried(self._boots, earlier=False)
+        before, after = _said_before(self._boots), _said_after(self._boots)
         for number, here in enumerate(self._boots):
             for rec, span in here.spans.items():
                 began = _bracket(here, span.first_ns, before[number], after[number])
@@ -178,23 +176,27 @@ def _extend(here: _Boot, body: Object) -> None:
         span.first_ns, span.end_ns = min(span.first_ns, t0_ns), max(span.end_ns, end_ns)
 
 
-def _carried(boots: Sequence[_Boot], *, earlier: bool) -> list[_Limit | None]:
-    """For each boot what the chain alone says: the last time said before it, or the first one said after it."""
-    limits: list[_Limit | None] = [None] * len(boots)
-    order: Iterable[int] = range(len(boots)) if earlier else reversed(range(len(boots)))
+def _said_before(boots: Sequence[_Boot]) -> list[_Limit | None]:
+    """For each boot the last time that was said in the boots before it, as far as the chain leads back."""
+    limits: list[_Limit | None] = []
     found: _Limit | None = None
-    for number in order:
-        here = boots[number]
-        if earlier and not here.linked:
-            found = None
-        limits[number] = found
-        if earlier:
-            said = [(each.earliest_ms, each.dock) for each in here.sightings]
-            found = max([*said, *([found] if found else [])], default=None)
-        else:
-            said = [(each.latest_ms, each.dock) for each in here.sightings]
-            found = min([*said, *([found] if found else [])], default=None) if here.linked else None
+    for here in boots:
+        found = found if here.linked else None
+        limits.append(found)
+        said = [(each.earliest_ms, each.dock) for each in here.sightings]
+        found = max([*said, *([found] if found else [])], default=None)
     return limits
+
+
+def _said_after(boots: Sequence[_Boot]) -> list[_Limit | None]:
+    """For each boot the first time that was said in the boots after it, as far as the chain leads there."""
+    limits: list[_Limit | None] = []
+    found: _Limit | None = None
+    for here in reversed(boots):
+        limits.append(found)
+        said = [(each.latest_ms, each.dock) for each in here.sightings]
+        found = min([*said, *([found] if found else [])], default=None) if here.linked else None
+    return limits[::-1]
 
 
 def _bracket(here: _Boot, at_ns: int, before: _Limit | None, after: _Limit | None) -> Bracket:

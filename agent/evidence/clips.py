@@ -161,8 +161,9 @@ class _ClipWriter:
     def add(self, fragment: Fragment, plain: bytearray) -> None:
         """The next fragment. Raises ExportError if it is not what its entry says."""
         runs = self._parse(fragment, plain)
-        if len(mp4.video_of(runs, self.init).samples) != fragment.frames:
-            problem = f"{len(mp4.video_of(runs, self.init).samples)} frames where the entry says {fragment.frames}"
+        shown = len(mp4.video_of(runs, self.init).samples)
+        if shown != fragment.frames:
+            problem = f"{shown} frames where the entry says {fragment.frames}"
             raise ExportError(f"entry {fragment.seq}", problem, "report this: the camera hashed what it did not count")
         self._laid.append((self._offset, runs))
         if self._ranges and self._ranges[-1].seg == fragment.seg:

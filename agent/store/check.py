@@ -58,9 +58,9 @@ def recover(journal: Journal, disk: Disk) -> RecoveryReport:
     disk.sync_folder("")
     found = journal.recovered
     unknown = list(_unknown_files(journal, disk))
-    for each in unknown:
-        if each.named:  # before this start's own entries: the next start looks for such a name in the last file only
-            _rename_aside(disk, each)
+    named = [each for each in unknown if each.named]
+    for each in named:  # before this start's own entries: the next start looks for such a name in the last file only
+        _rename_aside(disk, each)
     orphans = [each for each in unknown if not each.named and _append_orphan(journal, disk, each)]
     for recording in found.open:
         if recording.open is not None:
@@ -73,11 +73,10 @@ def recover(journal: Journal, disk: Disk) -> RecoveryReport:
     journal.commit()
     for each in orphans:
         _rename_aside(disk, each)
-    renamed = tuple(each.aside for each in unknown if each.named or each in orphans)
     return RecoveryReport(
         resume=next(iter(journal.state.open), None),
         interrupted=None if found.same_boot else next((recording.rec for recording in found.open), None),
-        orphans=renamed,
+        orphans=tuple(each.aside for each in (*named, *orphans)),
     )
 
 
