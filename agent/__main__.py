@@ -68,6 +68,7 @@ from hw.sim.camera import MESSAGES, capture_command
 from hw.sim.clock import SimClock
 from hw.sim.disk import SimDisk
 from hw.sim.panel import SimPanel
+from hw.sim.power import POWER_CUT_EXIT
 from hw.sim.stall import CardStall
 
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ if TYPE_CHECKING:
 CAPTURE_SOCKET = "capture.sock"
 STATUS_EVERY_NS = NS_PER_S // 2
 IMAGE_DATE_MS = 1_767_225_600_000  # 2026-01-01: no journal of this software is older
-POWER_CUT_EXIT = 137
 FOR_DOCKING = 2 * FOR_CONTROL  # slots that a docking leaves to everything else
 
 

@@ -16,8 +16,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 COMMANDS = Path(sys.executable).parent
-POWER_CUT_EXIT = 137
-"""Exit code of an agent whose board has no power any more."""
 POLL_S = 0.02
 
 Status = Mapping[str, object]
@@ -73,12 +71,8 @@ class AgentProcess:
         return process.wait()
 
     def status(self) -> Status:
-        """What the agent last said of itself; empty when it has said nothing."""
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads((self.run / "status.json").read_text(encoding="utf-8"))
-            if isinstance(found, dict):
-                return found
-        return {}
+        """As `status_in` the agent's run folder."""
+        return status_in(self.run)
 
     def last_words(self) -> str:
         """The last line that the agent wrote."""
@@ -98,6 +92,15 @@ class AgentProcess:
     def _started(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the camera is off"
         return self._process
+
+
+def status_in(run: Path) -> Status:
+    """What the agent with this run folder last said of itself; empty when it has said nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads((run / "status.json").read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def last_line(log: Path) -> str:

@@ -10,6 +10,8 @@ from agent.model import Battery
 from hw.sim.timeline import replace_file
 
 POWER = "power.json"
+POWER_CUT_EXIT = 137
+"""Exit code of an agent whose board has no power any more."""
 
 
 class SimPower:

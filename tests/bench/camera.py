@@ -15,6 +15,7 @@ from pathlib import Path
 
 from agent.model import NS_PER_MS, NS_PER_S, Colour
 from agent.states import CUES, Moment
+from hw.sim.agent_process import status_in
 from hw.sim.camera import PROCESS
 from hw.sim.control import send
 from tests.bench.films import Filmed
@@ -146,11 +147,7 @@ class Camera:
 
     def status(self) -> Event:
         """What it says of itself; written every half second."""
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads((self.run / "status.json").read_text(encoding="utf-8"))
-            if isinstance(found, dict):
-                return found
-        return {}
+        return status_in(self.run)
 
     def wait(self, what: str, holds: Callable[[Event], bool]) -> Event:
         """Until its status is as it must become."""

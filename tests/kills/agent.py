@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from agent.__main__ import POWER_CUT_EXIT, Agent, refuse
+from agent.__main__ import Agent, refuse
 from agent.adapters.signer import FileSigner
 from agent.clock import TimeKeeper
 from agent.config import Board, CameraConfig, load_board, load_camera
@@ -34,6 +34,7 @@ from agent.terminal import run
 from hw.sim.camera import PROCESS
 from hw.sim.control import Action
 from hw.sim.disk import SimDisk
+from hw.sim.power import POWER_CUT_EXIT
 from hw.sim.stall import CardStall
 from tests.kills.traps import Fate, Trap, Trapped
 

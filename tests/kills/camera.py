@@ -16,6 +16,7 @@ from pathlib import Path
 
 from agent.formats.age import Identity
 from agent.model import Colour
+from hw.sim.agent_process import Status, status_in
 from hw.sim.camera import PROCESS
 from hw.sim.control import send
 from hw.sim.panel import light_now
@@ -27,7 +28,6 @@ from tests.support.agency import make_agency
 POLL_S = 0.02
 PRERECORD_MS = 10_000
 
-Status = Mapping[str, object]
 Told = Mapping[str, object]
 
 
@@ -159,11 +159,7 @@ class Camera:
 
     def status(self) -> Status:
         """What it says of itself; empty when it has not said anything yet."""
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads((self.run / "status.json").read_text(encoding="utf-8"))
-            if isinstance(found, dict):
-                return found
-        return {}
+        return status_in(self.run)
 
     def told(self) -> list[Told]:
         """All that the loops told each other, of all runs."""

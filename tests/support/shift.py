@@ -18,9 +18,10 @@ from types import TracebackType
 from agent.formats import entries, fields
 from agent.formats.canonical import Object
 from agent.model import NS_PER_S
-from hw.sim.agent_process import COMMANDS, POWER_CUT_EXIT, AgentProcess, Status
+from hw.sim.agent_process import COMMANDS, AgentProcess, Status
 from hw.sim.control import send
 from hw.sim.finger import HOLD_NS
+from hw.sim.power import POWER_CUT_EXIT
 
 DEV = "cam-01"
 DEADLINE_S = 60.0  # for what takes a second on a machine of one's own

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from agent.errors import TemoinError
 from agent.model import NS_PER_S
 from agent.terminal import printable
-from hw.sim.agent_process import COMMANDS, POWER_CUT_EXIT, AgentProcess
+from hw.sim.agent_process import COMMANDS, AgentProcess
 from hw.sim.control import send
 from hw.sim.demo.enrolled import PRERECORD_S
 from hw.sim.demo.timeline import DemoError, PanelLog, felt
@@ -24,6 +24,7 @@ from hw.sim.panel import light_now
 from hw.sim.play.place import Place
 from hw.sim.play.screen import Screen, opened
 from hw.sim.play.views import Row, Seen, both, camera_rows, camera_sheet, changes
+from hw.sim.power import POWER_CUT_EXIT
 
 CUT_S = 3
 END_S = 15.0
