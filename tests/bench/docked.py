@@ -24,9 +24,9 @@ from tests.bench.camera import Camera, Enrolled, boot_ns
 from tests.bench.films import HD
 from tests.bench.month import make_month
 from tests.bench.place import Place
-from tests.month.listener import NAME, admit
+from tests.month.listener import NAME
 from tests.support.agency import TestAgency, make_agency
-from tests.support.brokers import accept_anybody
+from tests.support.brokers import accept_anybody, admit
 from tests.support.dock_process import RunningDock
 from tests.support.evidence import Piece, builder
 from tests.support.mosquitto import Mosquitto, free_port
@@ -99,7 +99,7 @@ class Station:
         line = self.agency.sign_policy(version=2, purge_days=PURGE_DAYS)
         for place_of_it in (self.agency.dock_folder(), self.agency.camera_folder(DEV)):
             (place_of_it / "policy.line").write_bytes(line)
-        self.files = admit(self.agency)
+        self.files = admit(self.agency, NAME, "read")
         self.mosquitto = Mosquitto(self.agency.dock_folder(), broker_port)
         self.dock = RunningDock(self.agency, self.mosquitto, health_port, folder / "dock.log")
         self._enrolled = Enrolled(self.agency.folder, HD)

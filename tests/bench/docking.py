@@ -25,7 +25,7 @@ from agent.store.segments import segment_path
 from tests.bench.camera import boot_ns, ms_between, seconds_between
 from tests.bench.docked import DEV, Card, Station
 from tests.bench.place import Place
-from tests.bench.table import MIN_RUNS, Row, alternate, median, ratios, spread, tail
+from tests.bench.table import MIN_RUNS, Row, against, alternate, median, ratios, spread, tail
 from tests.support.brokers import accept_anybody, camera_files
 from tests.support.dock_process import HandCamera
 
@@ -83,7 +83,7 @@ def _journal(station: Station, card: Card, contacts: list[float]) -> Iterator[Ro
     yield Row(
         f"journal sync, {card.last + 1} entries in {len(sizes)} batches",
         spread(mine, "MB/s", 1),
-        f"bare paho {spread(theirs, 'MB/s', 1)}; ratio {median(ratio):.2f} ({min(ratio):.2f}..{max(ratio):.2f})",
+        against("bare paho", theirs, "MB/s", ratio, 1),
         f"{JOURNAL_LIMIT} of bare paho or better",
         median(ratio) >= JOURNAL_LIMIT,
         f"{spread(entries, 'entries/s')}. From the first ack to that of the last entry; each entry parsed, its chain "
@@ -153,7 +153,7 @@ def _upload(station: Station, segments: int, contacts: list[float]) -> Iterator[
     yield Row(
         f"upload, {segments} segments of {size / segments / 2**20:.1f} MiB",
         spread(mine, "MB/s"),
-        f"curl -T {spread(theirs, 'MB/s')}; ratio {median(ratio):.2f} ({min(ratio):.2f}..{max(ratio):.2f})",
+        against("curl -T", theirs, "MB/s", ratio),
         f"{UPLOAD_LIMIT} of curl -T or better",
         median(ratio) >= UPLOAD_LIMIT,
         "One at a time on both sides, to the same intake, TLS 1.3. From the first ticket to the last receipt, whatever "

@@ -14,7 +14,7 @@ from agent.formats.age import Identity, Recipient, RecipientKind, generate_ident
 from agent.model import NS_PER_S
 from agent.store.segments import FOLDER, SealBuffer, SegmentWriter, segment_path
 from tests.bench.place import Place
-from tests.bench.table import MIN_RUNS, Row, alternate, median, ratios, spread
+from tests.bench.table import MIN_RUNS, Row, against, alternate, median, ratios, spread
 
 MIB = 1024 * 1024
 FRAGMENTS = 64
@@ -37,7 +37,7 @@ def rows(place: Place) -> Iterator[Row]:
     yield Row(
         what,
         spread(ours, "MB/s"),
-        f"age CLI {spread(peer, 'MB/s')}; ratio {median(ratio):.2f} ({min(ratio):.2f}..{max(ratio):.2f})",
+        against("age CLI", peer, "MB/s", ratio),
         f"{LIMIT} of age or better",
         median(ratio) >= LIMIT,
         "No fsync on either side. age encrypts in a process of its own (its start is in its time), reads a file in the "
@@ -121,7 +121,7 @@ def _pyrage(card: _Card, recipient: Recipient, plain: Path, out: Path) -> Row:
     return Row(
         what,
         spread(ours, "MB/s"),
-        f"pyrage {spread(theirs, 'MB/s')}; ratio {median(ratio):.2f} ({min(ratio):.2f}..{max(ratio):.2f})",
+        against("pyrage", theirs, "MB/s", ratio),
     )
 
 

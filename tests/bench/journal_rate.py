@@ -14,7 +14,7 @@ from agent.model import NS_PER_MS, Stamp, TimeSource
 from agent.store.journal import Journal
 from agent.store.last import read_last
 from tests.bench.place import Place
-from tests.bench.table import MIN_RUNS, Row, alternate, median, ratios, spread
+from tests.bench.table import MIN_RUNS, Row, against, alternate, ratios, spread
 from tests.support.agency import TestAgency, make_agency
 
 COMMITS = 150
@@ -34,7 +34,7 @@ def rows(place: Place) -> Iterator[Row]:
         yield Row(
             f"journal, {words}",
             spread(mine, "entries/s"),
-            f"SQLite {spread(theirs, 'rows/s')}; ratio {median(ratio):.2f} ({min(ratio):.2f}..{max(ratio):.2f})",
+            against("SQLite", theirs, "rows/s", ratio),
             note="One fdatasync a commit on both sides (SQLite: WAL, synchronous FULL). An entry is checked, hashed, "
             f"chained and signed; a row is {_LINE_BYTES} bytes as they are.",
         )

@@ -65,6 +65,11 @@ def ratios(ours: Sequence[float], peer: Sequence[float]) -> list[float]:
     return [mine / theirs for mine, theirs in zip(ours, peer, strict=True)]
 
 
+def against(name: str, theirs: Sequence[float], unit: str, ratio: Sequence[float], digits: int = 0) -> str:
+    """The cell of a peer: its figure, and ours as a ratio of it."""
+    return f"{name} {spread(theirs, unit, digits)}; ratio {median(ratio):.2f} ({min(ratio):.2f}..{max(ratio):.2f})"
+
+
 def render(rows: Sequence[Row]) -> str:
     """The table for a terminal; what a row has to say besides stands below it."""
     lines = [_line(_TITLES), "-" * (sum(_WIDTHS) + 2 * len(_WIDTHS))]

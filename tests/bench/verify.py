@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from agent.evidence.verdict import Verdict
 from agent.evidence.verify import verify
 from tests.bench.place import Place
-from tests.bench.table import Row, alternate, median, ratios, spread
+from tests.bench.table import Row, against, alternate, median, ratios, spread
 from tests.support.agency import make_agency
 from tests.support.evidence import Piece, builder
 
@@ -51,7 +51,7 @@ def rows(place: Place) -> Iterator[Row]:
     yield Row(
         f"verify, {total:.0f} MB in {len(blobs)} segments, {made.seq} entries",
         spread(mine, "MB/s"),
-        f"openssl dgst {spread(theirs, 'MB/s')}; ratio {median(ratio):.2f} ({min(ratio):.2f}..{max(ratio):.2f})",
+        against("openssl dgst", theirs, "MB/s", ratio),
         f"{LIMIT} of openssl or better",
         median(ratio) >= LIMIT,
         "Both read from the page cache, in one thread.",

@@ -12,10 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
 from agent.adapters.mqtt import MqttBroker
-from agent.adapters.tls import TlsFiles
 from agent.formats.age import RecipientKind
 from agent.formats.entries import Entry
 from agent.model import Arrived, Greeting, Message, NetworkEvent
@@ -26,7 +23,7 @@ from tests.faults.wire import Link, Wire
 from tests.kills.camera import Camera
 from tests.kills.footage import BOARD
 from tests.support.agency import DOCK, make_agency
-from tests.support.brokers import accept_anybody
+from tests.support.brokers import accept_anybody, admit
 from tests.support.dock_process import ROOT, RunningDock
 from tests.support.evidence import Builder, Piece, builder
 from tests.support.mosquitto import Mosquitto, free_port
@@ -150,7 +147,7 @@ class World:
         self.agency = made
         folder_of_dock = made.dock_folder()
         self._rewrite(folder_of_dock / "dock.toml", health_port, host)
-        self.spy_files = self._make_spy(folder_of_dock)
+        self.spy_files = admit(self.agency, SPY, "readwrite")
         if link is not None:
             self._open_to(link, folder_of_dock)
         if archive is not None:
@@ -170,16 +167,6 @@ class World:
         assert listen in toml
         toml = toml.replace(listen, f'listen = "127.0.0.1:{self._intake_port}"')
         config.write_text(toml.replace(f'host = "127.0.0.1:{self.intake.port}"', f'host = "{host}:{self.intake.port}"'))
-
-    def _make_spy(self, folder: Path) -> TlsFiles:
-        issued = self.agency.issue("dock-tls", SPY)
-        certificate, key = folder.parent / "spy.pem", folder.parent / "spy.key"
-        certificate.write_bytes(issued.certificate.public_bytes(Encoding.PEM))
-        key.write_bytes(issued.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        key.chmod(0o600)
-        with (folder / "mosquitto.acl").open("a") as acl:
-            acl.write(f"\nuser {SPY}\ntopic readwrite temoin/1/#\n")
-        return TlsFiles(folder / "agency.pem", certificate, key)
 
     def _open_to(self, link: Link, folder: Path) -> None:
         """Broker and intake on the link's address too, and a policy that says so."""

@@ -25,8 +25,9 @@ from tests.bench.films import Filmed
 from tests.bench.month import Month, make_month
 from tests.bench.start import starts
 from tests.bench.table import median, ratios
-from tests.month.listener import Listener, admit, log_of
+from tests.month.listener import NAME, Listener, log_of
 from tests.support.agency import TestAgency, make_agency
+from tests.support.brokers import admit
 from tests.support.dock_process import RunningDock
 from tests.support.mosquitto import Mosquitto, free_port
 
@@ -84,7 +85,7 @@ class Station:
         )
         config = self.agency.dock_folder() / "dock.toml"
         config.write_text(config.read_text().replace("127.0.0.1:9464", f"127.0.0.1:{health_port}"))
-        self._files = admit(self.agency)
+        self._files = admit(self.agency, NAME, "read")
         self.month = make_month(folder / "card", self.agency, DEV, entries, kept)
         self.original = folder / "original"
         shutil.copytree(folder / "card" / "journal", self.original / "journal", copy_function=os.link)

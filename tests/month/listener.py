@@ -7,31 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
 from agent.adapters.mqtt import MqttBroker
 from agent.adapters.tls import TlsFiles
 from agent.formats import statement, wire
 from agent.formats.fields import integer_of
 from agent.model import Arrived, Greeting, NetworkEvent
 from agent.toml_table import Address
-from tests.support.agency import TestAgency
 from tests.support.brokers import accept_anybody
 
 NAME = "dock-02"
-
-
-def admit(agency: TestAgency) -> TlsFiles:
-    """Give it a certificate, and the broker's leave to hear everything."""
-    folder = agency.dock_folder()
-    issued = agency.issue("dock-tls", NAME)
-    certificate, key = folder.parent / "listener.pem", folder.parent / "listener.key"
-    certificate.write_bytes(issued.certificate.public_bytes(Encoding.PEM))
-    key.write_bytes(issued.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    key.chmod(0o600)
-    with (folder / "mosquitto.acl").open("a") as acl:
-        acl.write(f"\nuser {NAME}\ntopic read temoin/1/#\n")
-    return TlsFiles(folder / "agency.pem", certificate, key)
 
 
 class Listener:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from agent.adapters.mqtt import MqttBroker
 from agent.adapters.tls import TlsFiles
 from agent.model import Greeting, NetworkEvent
@@ -66,6 +68,19 @@ def camera_files(agency: TestAgency, dev: str = "cam-01") -> TlsFiles:
 def dock_files(agency: TestAgency) -> TlsFiles:
     folder = agency.dock_folder()
     return TlsFiles(folder / "agency.pem", folder / "dock-tls.pem", folder / "dock-tls.key")
+
+
+def admit(agency: TestAgency, name: str, access: str) -> TlsFiles:
+    """A certificate for somebody besides the dock, and the broker's leave to `read` or `readwrite` everything."""
+    folder = agency.dock_folder()
+    issued = agency.issue("dock-tls", name)
+    certificate, key = folder.parent / f"{name}.pem", folder.parent / f"{name}.key"
+    certificate.write_bytes(issued.certificate.public_bytes(Encoding.PEM))
+    key.write_bytes(issued.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key.chmod(0o600)
+    with (folder / "mosquitto.acl").open("a") as acl:
+        acl.write(f"\nuser {name}\ntopic {access} temoin/1/#\n")
+    return TlsFiles(folder / "agency.pem", certificate, key)
 
 
 @contextlib.contextmanager
