@@ -115,6 +115,11 @@ def _make_client(client_id: str, greeting: Greeting) -> Client:
     return client
 
 
+def _is_broken_off(error: ssl.SSLError) -> bool:
+    """The peer was gone in mid-handshake. Python 3.11.2 (Debian 12) has SSLEOFError for it under OpenSSL 1 only."""
+    return isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING"
+
+
 def _properties(packet: int) -> Properties:
     return Properties(packet)  # type: ignore[no-untyped-call]  # paho has types but here
 
@@ -213,8 +218,8 @@ class _Connection(threading.Thread):
                     self._address.host, self._address.port, KEEPALIVE_S, clean_start=True, properties=properties
                 )
                 return
-            except ssl.SSLEOFError:
-                if left == 0 or self._closing:
+            except ssl.SSLError as error:
+                if left == 0 or self._closing or not _is_broken_off(error):
                     raise
 
     def _judge(self, peer: bytes) -> None:
