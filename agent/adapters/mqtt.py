@@ -45,6 +45,7 @@ MAX_WAITING = 1024
 MAX_ARRIVED = 32  # that nobody has acknowledged: with MAX_PACKET_BYTES the bound of what a peer can make us hold
 MAX_PACKET_BYTES = 262_144 + 16_384  # a whole journal batch (docs/docking.md), its topic and properties
 
+_BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError)  # Python 3.11.2 (Debian 12) says the second for the first
 _CLOSED = "closed"
 _TURN_MS = 1000
 
@@ -113,11 +114,6 @@ def _make_client(client_id: str, greeting: Greeting) -> Client:
     if greeting.will_topic:
         client.will_set(greeting.will_topic, greeting.will, qos=1, retain=True)
     return client
-
-
-def _is_broken_off(error: ssl.SSLError) -> bool:
-    """The peer was gone in mid-handshake. Python 3.11.2 (Debian 12) has SSLEOFError for it under OpenSSL 1 only."""
-    return isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING"
 
 
 def _properties(packet: int) -> Properties:
@@ -218,8 +214,8 @@ class _Connection(threading.Thread):
                     self._address.host, self._address.port, KEEPALIVE_S, clean_start=True, properties=properties
                 )
                 return
-            except ssl.SSLError as error:
-                if left == 0 or self._closing or not _is_broken_off(error):
+            except _BROKEN_OFF:
+                if left == 0 or self._closing:
                     raise
 
     def _judge(self, peer: bytes) -> None:
