@@ -72,8 +72,15 @@ OPEN = """async () => {
 SEEK = f"""async ([seconds, width]) => {{
   {LEVELS}
   const clip = document.getElementById("clip"), seeked = once(clip, "seeked");
+  // "seeked" may come before its picture is on show, and the callback for the one before after it.
+  const drawn = new Promise((done) => {{
+    const look = (_, {{ mediaTime }}) =>
+      Math.abs(mediaTime - seconds) < {1 / PICTURES_PER_S} ? done() : clip.requestVideoFrameCallback(look);
+    clip.requestVideoFrameCallback(look);
+  }});
   clip.currentTime = seconds;
   await seeked;
+  await drawn;
   return levels(clip, width);
 }}"""
 FIRST = f"""([width]) => {{ {LEVELS} return levels(document.getElementById("clip"), width); }}"""
