@@ -267,7 +267,7 @@ def contact(world: World) -> int:
     world.touch()
     world.finish()
     kept = [event for event in world.dock.events() if event["event"] == "stored" and event["outcome"] == "stored"]
-    begun = world.intake.connections  # what was under way may have been stored all the same: then once more is "already"
+    begun = world.intake.connections  # what was under way may have been stored all the same: then once more
     if len(kept) != SEGMENTS or begun > SEGMENTS + 1:
         raise FaultsError(f"{begun} uploads begun for {SEGMENTS} segments, {len(kept)} kept")
     world.say(f"first ack after {took:.2f} s; undocked at {stored} segments: {begun - SEGMENTS} uploads again")
