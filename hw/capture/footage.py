@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Protocol
 
 import av
+import numpy as np
 from av.stream import Disposition
 
 from agent.config import Sound, Video
 from agent.errors import CaptureError
 from hw.capture.encoder import Encoder
 from hw.capture.fitter import Fitter
-from hw.capture.source import SAMPLE_BYTES, SECOND_NS, Ended, Picture, Post, SoundBlock
+from hw.capture.look import look
+from hw.capture.source import SAMPLE_BYTES, SECOND_NS, Ended, Look, Picture, Post, SoundBlock
 
 MAX_LATE_NS = 500_000_000
 STOP_TIMEOUT_S = 2.0
@@ -97,11 +99,20 @@ class Footage:
                     if heard is not None:
                         post(heard)
                     post(Picture(due_ns, data, keyframe))
+                    if number % per_second == 0:
+                        post(_look(frame, due_ns))
                     samples = sound.take((number + 1) * rate // per_second - number * rate // per_second)
                     heard = SoundBlock(due_ns, samples, sound.present)
                     number, pictures = number + 1, pictures + 1
             if not pictures:
                 raise CaptureError(str(self._path), "no picture in it can be decoded", _OTHER_FILE)
+
+
+def _look(frame: av.VideoFrame, boot_ns: int) -> Look:
+    """Of a yuv420p frame; its luma is read where it lies. A file knows neither exposure nor gain."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return look(rows[:, : plane.width], boot_ns, None, None)
 
 
 def _open(path: Path) -> av.container.InputContainer:

@@ -24,7 +24,7 @@ from agent.formats import pipe
 from hw.capture.footage import Footage
 from hw.capture.inbox import Inbox
 from hw.capture.muxer import Fragment, Init, Muxer
-from hw.capture.source import SECOND_NS, Ended, Picture, Source
+from hw.capture.source import SECOND_NS, Ended, Look, Picture, Source
 
 INBOX_SECONDS = 3
 POLL_S = 0.1
@@ -85,7 +85,7 @@ def serve(connection: socket.socket, source: Source, muxer: Muxer, inbox: Inbox)
             for command in agent.commands():
                 muxer.set_sound(command.on)
             packet = inbox.take(POLL_S)
-            if packet is None:
+            if packet is None or isinstance(packet, Look):
                 continue
             if isinstance(packet, Ended):
                 for part in muxer.finish():

@@ -8,6 +8,7 @@ picamera2's encoders demand of their outputs. Guarantees that every source gives
 - `boot_ns` is CLOCK_BOOTTIME of the first exposure of a picture, of the first sample of a block; it rises strictly
   within each kind, and is never later than the post;
 - sound is 16-bit little-endian, one channel, at the board's rate; where the microphone is lost, blocks may be missing;
+- a look at a picture comes about once a second, with the sensor's exposure and gain where it tells them;
 - after `Ended` or the return of `stop` nothing is posted any more.
 """
 
@@ -42,13 +43,30 @@ class SoundBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How the picture of `boot_ns` looks (hw/capture/look.py says how it is measured).
+
+    `luma` is the mean of its luma, 0 to 255; `contrast` the standard deviation, 0 to 127; `sharpness` a hundred times
+    the mean squared difference of neighbours, 0 to 6,502,500. `exposure_us` and `gain_milli` (1,000 is no
+    amplification) are the sensor's, None where it does not tell.
+    """
+
+    boot_ns: int
+    luma: int
+    contrast: int
+    sharpness: int
+    exposure_us: int | None
+    gain_milli: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The source cannot go on."""
 
     error: CaptureError
 
 
-Packet = Picture | SoundBlock | Ended
+Packet = Picture | SoundBlock | Look | Ended
 Post = Callable[[Packet], None]
 
 

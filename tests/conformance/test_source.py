@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hw.capture.footage import Footage
-from hw.capture.source import SAMPLE_BYTES, SECOND_NS, Ended, Packet, Picture, SoundBlock, Source
+from hw.capture.source import SAMPLE_BYTES, SECOND_NS, Ended, Look, Packet, Picture, SoundBlock, Source
 from tests.support.capture import SOUND, VIDEO, Collected, JumpingPacer
 from tests.support.footage import make_footage
 
@@ -84,7 +84,7 @@ def test_a_keyframe_comes_first_and_each_second(filmed: Filmed) -> None:
 
 
 def test_times_rise_and_are_never_ahead_of_the_clock(filmed: Filmed) -> None:
-    for kind in (Picture, SoundBlock):
+    for kind in (Picture, SoundBlock, Look):
         times = [packet.boot_ns for packet in filmed[0] if isinstance(packet, kind)]
         assert all(earlier < later for earlier, later in pairwise(times))
     assert all(isinstance(packet, Ended) or packet.boot_ns <= now for packet, now in zip(*filmed, strict=True))
@@ -94,6 +94,14 @@ def test_pictures_come_at_the_boards_rate(filmed: Filmed) -> None:
     times = [picture.boot_ns for picture in pictures(filmed)]
     frame_ns = SECOND_NS // VIDEO.frames_per_second
     assert times == [times[0] + number * frame_ns for number in range(PICTURES)]
+
+
+def test_a_look_comes_each_second(filmed: Filmed) -> None:
+    looks = [packet for packet in filmed[0] if isinstance(packet, Look)]
+    first_ns = pictures(filmed)[0].boot_ns
+    assert 0 <= looks[0].boot_ns - first_ns < SECOND_NS
+    assert all(SECOND_NS // 2 <= later.boot_ns - earlier.boot_ns < 2 * SECOND_NS for earlier, later in pairwise(looks))
+    assert pictures(filmed)[-1].boot_ns - looks[-1].boot_ns < 2 * SECOND_NS
 
 
 def test_sound_follows_without_holes_and_ends_at_its_time(filmed: Filmed) -> None:

@@ -19,7 +19,8 @@ from agent.errors import CaptureError
 from hw.capture.encoder import Encoder
 from hw.capture.fitter import Fitter
 from hw.capture.footage import Footage
-from hw.capture.source import SAMPLE_BYTES, SECOND_NS, Ended, Packet, Picture, SoundBlock
+from hw.capture.look import look
+from hw.capture.source import SAMPLE_BYTES, SECOND_NS, Ended, Look, Packet, Picture, SoundBlock
 from tests.support.capture import BOOT_NS, SOUND, VIDEO, JumpingPacer, film, footage_parts
 from tests.support.footage import luma_of, make_footage, number_in, picture
 
@@ -69,6 +70,14 @@ def test_shapes_keep_their_proportions(tmp_path: Path, width: int, height: int, 
     path = make_footage(tmp_path / "film.mp4", frames=12, width=width, height=height)
     packets = play(path, 12)
     assert numbers(packets, content) == list(range(12))
+
+
+def test_a_look_each_second_at_the_picture_that_was_encoded(tmp_path: Path) -> None:
+    path = make_footage(tmp_path / "film.mp4", frames=60)
+    looks = [packet for packet in play(path, 60) if isinstance(packet, Look)]
+    with av.open(str(path)) as container:
+        shown = [luma_of(frame) for frame in container.decode(video=0)]
+    assert looks == [look(shown[number], BOOT_NS + number * FRAME_NS, None, None) for number in (0, 25, 50)]
 
 
 def test_bars_are_black_and_pixels_that_are_not_square_are_stretched() -> None:
@@ -276,4 +285,4 @@ def test_stop_ends_a_wait(tmp_path: Path) -> None:
     footage.start(post)
     assert first.wait(60)
     footage.stop()
-    assert len(packets) == 1
+    assert len([packet for packet in packets if isinstance(packet, Picture)]) == 1
