@@ -21,6 +21,7 @@ from agent.ring import Ring
 from agent.terminal import printable
 
 DISCARD_BYTES = 65_536
+OBSERVE_EVERY_NS = NS_PER_S // 2  # capture sends one a second: what comes faster is left out, news has limits
 MAX_AHEAD_NS = NS_PER_S  # a fragment is sent when its last frame is there; capture reads the same clock
 MAX_READS_A_STEP = 256  # of at most one socket buffer each: a flood cannot keep the loop from its other duties
 
@@ -40,13 +41,20 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """What one second looked and sounded like, for the self-test. Neither ring nor journal see it."""
+
+    observation: pipe.Observation
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureGone:
     """The connection ended: by the other side, or because it broke the protocol (`violation`, printable)."""
 
     violation: str | None
 
 
-IntakeReport = InitSeen | Captured | CaptureGone
+IntakeReport = InitSeen | Captured | Observed | CaptureGone
 
 
 class Intake:
@@ -69,12 +77,14 @@ class Intake:
         self._sound_sent: bool | None = None
         self._discard = memoryview(bytearray(DISCARD_BYTES))
         self._header = memoryview(bytearray(pipe.HEADER_BYTES))
-        self._frame: pipe.InitHeader | pipe.FragmentHeader | None = None
+        self._observation = memoryview(bytearray(pipe.OBSERVATION_BYTES))
+        self._frame: pipe.Header | None = None
         self._target = self._header
         self._filled = 0
         self._left = pipe.HEADER_BYTES
         self._kept = False
         self._end_ns = 0  # of the newest fragment, of whichever capture process
+        self._observe_ns = 0  # before then, observations are left out
 
     def wait(self, timeout_s: float) -> None:
         """Until there is something to read, at most `timeout_s`."""
@@ -163,12 +173,15 @@ class Intake:
         self._left = pipe.HEADER_BYTES
         self._kept = False
 
-    def _begin_payload(self, frame: pipe.InitHeader | pipe.FragmentHeader) -> None:
+    def _begin_payload(self, frame: pipe.Header) -> None:
         self._frame = frame
         self._filled = 0
         self._left = frame.length
         if isinstance(frame, pipe.InitHeader):
             self._target = memoryview(bytearray(mp4.padded_length(frame.length)))
+            return
+        if isinstance(frame, pipe.ObservationHeader):
+            self._target = self._observation
             return
         if self._init is None:
             raise PipeError("kind", "a fragment before any init", "restart capture")
@@ -177,7 +190,10 @@ class Intake:
         self._kept = slot is not None
         self._target = self._discard if slot is None else slot
 
-    def _finish(self, frame: pipe.InitHeader | pipe.FragmentHeader) -> None:
+    def _finish(self, frame: pipe.Header) -> None:
+        if isinstance(frame, pipe.ObservationHeader):
+            self._observe(pipe.parse_observation(bytes(self._observation)))
+            return
         if isinstance(frame, pipe.InitHeader):
             self._init = mp4.parse_init(self._target[: frame.length])
             mp4.pad_in_place(self._target, frame.length)
@@ -192,6 +208,14 @@ class Intake:
         else:
             self._ring.dropped()
         self._end_ns = frame.t0_ns + frame.dur_ns
+
+    def _observe(self, observation: pipe.Observation) -> None:
+        now_ns = self._boot_ns()
+        if observation.boot_ns > now_ns + MAX_AHEAD_NS:
+            raise PipeError("boot_ns", "an observation of a time to come", "restart capture")
+        if now_ns >= self._observe_ns:
+            self._observe_ns = now_ns + OBSERVE_EVERY_NS
+            self._report(Observed(observation))
 
     def _check_fragment(self, frame: pipe.FragmentHeader, init: mp4.Init) -> None:
         runs = mp4.parse_fragment(self._target[: frame.length], init)

@@ -1,8 +1,9 @@
 """The capture process: a source to the agent's socket, until the agent closes it.
 
-Guarantees: sends one init, then fragments as they become complete; obeys SoundCommand at the next keyframe; ends with 0
-when the socket ends, with 1 and one line on standard error when the source cannot go on or something is wrong with what
-it was given, with 2 on a wrong command line. May be killed at any time: it keeps nothing.
+Guarantees: sends one init, then fragments as they become complete, and with each look at a picture an observation;
+obeys SoundCommand at the next keyframe; ends with 0 when the socket ends, with 1 and one line on standard error when
+the source cannot go on or something is wrong with what it was given, with 2 on a wrong command line. May be killed at
+any time: it keeps nothing.
 
 Holds no key, no policy and no network. When the agent is slow it waits in `send`, and its inbox fills.
 """
@@ -23,8 +24,9 @@ from agent.errors import TemoinError
 from agent.formats import pipe
 from hw.capture.footage import Footage
 from hw.capture.inbox import Inbox
+from hw.capture.level import Level, Meter
 from hw.capture.muxer import Fragment, Init, Muxer
-from hw.capture.source import SECOND_NS, Ended, Look, Picture, Source
+from hw.capture.source import SECOND_NS, Ended, Look, Picture, SoundBlock, Source
 
 INBOX_SECONDS = 3
 POLL_S = 0.1
@@ -52,9 +54,28 @@ class AgentSocket:
     def send(self, part: Init | Fragment) -> None:
         """The whole part, however long the agent takes."""
         header = pipe.pack_init(len(part.data)) if isinstance(part, Init) else pipe.pack_fragment(part.header)
+        self._send(header)
+        self._send(part.data)
+
+    def observe(self, look: Look, level: Level) -> None:
+        """What the picture looks like, and what was heard since the look before."""
+        seen = pipe.Observation(
+            look.boot_ns,
+            look.luma,
+            look.contrast,
+            look.sharpness,
+            look.exposure_us,
+            look.gain_milli,
+            level.heard,
+            level.peak,
+            level.rms,
+            level.clipped,
+        )
+        self._send(pipe.pack_observation(seen))
+
+    def _send(self, data: bytes) -> None:
         try:
-            self._connection.sendall(header)
-            self._connection.sendall(part.data)
+            self._connection.sendall(data)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise EOFError from error
 
@@ -79,18 +100,24 @@ class AgentSocket:
 def serve(connection: socket.socket, source: Source, muxer: Muxer, inbox: Inbox) -> None:
     """Until the agent is gone. Raises CaptureError when the source ends, PipeError when the agent breaks its word."""
     agent = AgentSocket(connection)
+    meter = Meter()
     source.start(inbox.post)
     try:
         while True:
             for command in agent.commands():
                 muxer.set_sound(command.on)
             packet = inbox.take(POLL_S)
-            if packet is None or isinstance(packet, Look):
+            if packet is None:
+                continue
+            if isinstance(packet, Look):
+                agent.observe(packet, meter.take(packet.boot_ns))
                 continue
             if isinstance(packet, Ended):
                 for part in muxer.finish():
                     agent.send(part)
                 raise packet.error
+            if isinstance(packet, SoundBlock):
+                meter.add(packet)
             for part in muxer.picture(packet) if isinstance(packet, Picture) else muxer.sound(packet):
                 agent.send(part)
     except EOFError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from hw.capture.footage import Footage
 from hw.capture.inbox import Inbox
 from hw.capture.main import main, serve
 from hw.capture.muxer import Muxer
-from hw.capture.source import Ended, Packet, Post
+from hw.capture.source import Ended, Look, Packet, Post, SoundBlock
 from tests.support.capture import SOUND, VIDEO, JumpingPacer, film
 from tests.support.footage import make_footage
 
@@ -63,9 +64,17 @@ def read_exactly(agent: socket.socket, length: int) -> bytes:
     return bytes(data)
 
 
-def read_part(agent: socket.socket) -> tuple[pipe.InitHeader | pipe.FragmentHeader, bytes]:
+def read_frame(agent: socket.socket) -> tuple[pipe.Header, bytes]:
     header = pipe.parse_header(read_exactly(agent, pipe.HEADER_BYTES))
     return header, read_exactly(agent, header.length)
+
+
+def read_part(agent: socket.socket) -> tuple[pipe.Header, bytes]:
+    """The next init or fragment."""
+    header, data = read_frame(agent)
+    while isinstance(header, pipe.ObservationHeader):
+        header, data = read_frame(agent)
+    return header, data
 
 
 class Serving(threading.Thread):
@@ -108,6 +117,34 @@ def test_an_init_then_every_gop_then_its_error(
     serving.join(60)
     assert str(serving.raised) == "film: is over"
     assert source.stopped
+
+
+def test_each_look_is_sent_with_what_was_heard_since_the_one_before(ends: tuple[socket.socket, socket.socket]) -> None:
+    agent, capture = ends
+    loud, missing = b"\xe8\x03\x18\xfc", SoundBlock(13, b"\xff\x7f", heard=False)
+    looks = [Look(number, 90, 40, 900, 33_000, None) for number in (10, 12, 14)]
+    packets: list[Packet] = [looks[0], SoundBlock(11, loud, heard=True), looks[1], missing, looks[2]]
+    Serving(capture, Script(packets))
+    heard = [(False, 0, 0, 0), (True, 1000, 1000, 0), (False, 0, 0, 0)]
+    for each, (there, peak, rms, clipped) in zip(looks, heard, strict=True):
+        header, data = read_frame(agent)
+        assert header == pipe.ObservationHeader()
+        expected = pipe.Observation(each.boot_ns, 90, 40, 900, 33_000, None, there, peak, rms, clipped)
+        assert pipe.parse_observation(data) == expected
+
+
+def test_a_film_is_observed_each_second(packets: list[Packet], ends: tuple[socket.socket, socket.socket]) -> None:
+    agent, capture = ends
+    Serving(capture, Script([*packets, Ended(CaptureError("film", "is over"))]))
+    seen = list[pipe.Observation]()
+    with contextlib.suppress(EOFError):
+        while True:
+            header, data = read_frame(agent)
+            if isinstance(header, pipe.ObservationHeader):
+                seen.append(pipe.parse_observation(data))
+    assert [each.heard for each in seen] == [False, True, True, True]
+    assert all(each.peak > 10_000 for each in seen[1:])
+    assert all(each.luma > 50 and each.contrast > 30 and each.sharpness > 1_000 for each in seen)
 
 
 def test_it_ends_when_the_agent_does(packets: list[Packet], ends: tuple[socket.socket, socket.socket]) -> None:

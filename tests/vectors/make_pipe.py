@@ -1,4 +1,4 @@
-"""Writes tests/vectors/pipe/index.json: headers and commands of the capture socket, with what a reader says to each.
+"""Writes tests/vectors/pipe/index.json: headers, observations, commands, and what a reader says to each.
 
 It shares no code with agent/formats/pipe.py: the bytes are laid out a second time from docs/formats.md, "The pipe".
 
@@ -16,7 +16,7 @@ from tests.support.vectors import run
 
 FOLDER = Path(__file__).parent / "pipe"
 MAX_LENGTH = 8 * 1024 * 1024
-INIT, FRAGMENT = 1, 2
+INIT, FRAGMENT, OBSERVATION = 1, 2, 3
 T0, SECOND = 5_000_000_000_000, 1_000_000_000
 
 
@@ -33,16 +33,43 @@ def header(
     return struct.pack("!4sBBHIQQI", magic, version, kind, flags, length, t0_ns, dur_ns, frames)
 
 
-def init(**wrong: int) -> bytes:
-    fields = {"flags": 0, "length": 1_235, "t0_ns": 0, "dur_ns": 0, "frames": 0} | wrong
+def init(kind: int = INIT, **wrong: int) -> bytes:
+    """An init or an observation."""
+    fields = {"flags": 0, "length": 1_235 if kind == INIT else 32, "t0_ns": 0, "dur_ns": 0, "frames": 0} | wrong
     return header(
-        kind=INIT,
+        kind=kind,
         flags=fields["flags"],
         length=fields["length"],
         t0_ns=fields["t0_ns"],
         dur_ns=fields["dur_ns"],
         frames=fields["frames"],
     )
+
+
+SEEN = {
+    "boot_ns": T0,
+    "luma": 90,
+    "contrast": 40,
+    "known": 7,
+    "reserved": 0,
+    "sharpness": 12_345,
+    "exposure_us": 33_000,
+    "gain_milli": 1_500,
+    "peak": 900,
+    "rms": 120,
+    "clipped": 3,
+}
+
+
+def seen(**other: int) -> bytes:
+    return struct.pack("!QBBBBIIIHHI", *(SEEN | other).values())
+
+
+def observed(**other: int | bool | None) -> str:
+    """The repr of what `seen` of the same values says."""
+    values = {key: value for key, value in SEEN.items() if key not in ("known", "reserved")} | {"heard": True} | other
+    names = ("boot_ns", "luma", "contrast", "sharpness", "exposure_us", "gain_milli", "heard", "peak", "rms", "clipped")
+    return f"Observation({', '.join(f'{name}={values[name]}' for name in names)})"
 
 
 def command(magic: bytes = b"TMNC", version: int = 1, kind: int = 1, on: int = 1, reserved: int = 0) -> bytes:
@@ -89,7 +116,14 @@ HEADERS = {
     "version-0": (header(version=0), "version: 0 is not known"),
     "version-2": (header(version=2), "version: 2 is not known"),
     "kind-0": (header(kind=0), "kind: 0 is not known"),
-    "kind-3": (header(kind=3), "kind: 3 is not known"),
+    "kind-4": (header(kind=4), "kind: 4 is not known"),
+    "observation": (init(OBSERVATION), "ObservationHeader(length=32)"),
+    "observation-short": (init(OBSERVATION, length=31), "length: 31 is not within 32 to 32"),
+    "observation-long": (init(OBSERVATION, length=33), "length: 33 is not within 32 to 32"),
+    "observation-with-flags": (init(OBSERVATION, flags=1), "flags: 1 in an observation"),
+    "observation-with-time": (init(OBSERVATION, t0_ns=1), "t0_ns: 1 in an observation"),
+    "observation-with-duration": (init(OBSERVATION, dur_ns=1), "dur_ns: 1 in an observation"),
+    "observation-with-frames": (init(OBSERVATION, frames=1), "frames: 1 in an observation"),
     "little-endian": (
         struct.pack("<4sBBHIQQI", b"TMNP", 1, FRAGMENT, 0, 300_000, T0, SECOND, 25),
         "length: 3767731200 is not within",
@@ -97,6 +131,59 @@ HEADERS = {
     "cut": (header()[:-1], "header: 31 bytes instead of 32"),
     "grown": (header() + b"\0", "header: 33 bytes instead of 32"),
     "nothing": (b"", "header: 0 bytes instead of 32"),
+}
+
+MAX_SHARPNESS = 255 * 255 * 100
+MAX_U32 = (1 << 32) - 1
+SILENT = {"peak": 0, "rms": 0, "clipped": 0}
+OBSERVATIONS = {
+    "all-known": (seen(), observed()),
+    "nothing-known": (
+        seen(known=0, exposure_us=0, gain_milli=0, **SILENT),
+        observed(exposure_us=None, gain_milli=None, heard=False, **SILENT),
+    ),
+    "least": (
+        seen(boot_ns=1, luma=0, contrast=0, sharpness=0, exposure_us=0, gain_milli=0, **SILENT),
+        observed(boot_ns=1, luma=0, contrast=0, sharpness=0, exposure_us=0, gain_milli=0, **SILENT),
+    ),
+    "most": (
+        seen(
+            boot_ns=(1 << 63) - 1,
+            luma=255,
+            contrast=127,
+            sharpness=MAX_SHARPNESS,
+            exposure_us=MAX_U32,
+            gain_milli=MAX_U32,
+            peak=32_768,
+            rms=32_768,
+            clipped=MAX_U32,
+        ),
+        observed(
+            boot_ns=(1 << 63) - 1,
+            luma=255,
+            contrast=127,
+            sharpness=MAX_SHARPNESS,
+            exposure_us=MAX_U32,
+            gain_milli=MAX_U32,
+            peak=32_768,
+            rms=32_768,
+            clipped=MAX_U32,
+        ),
+    ),
+    "no-time": (seen(boot_ns=0), "boot_ns: 0 is not within"),
+    "time-beyond": (seen(boot_ns=1 << 63), f"boot_ns: {1 << 63} is not within"),
+    "contrast-beyond": (seen(contrast=128), "contrast: 128 is not within 0 to 127"),
+    "sharpness-beyond": (seen(sharpness=MAX_SHARPNESS + 1), f"sharpness: {MAX_SHARPNESS + 1} is not within"),
+    "peak-beyond": (seen(peak=32_769), "peak: 32769 is not within 0 to 32768"),
+    "rms-above-peak": (seen(rms=901), "rms: 901 is not within 0 to 900"),
+    "exposure-though-not-known": (seen(known=6), "exposure_us: 33000 though it is not known"),
+    "gain-though-not-known": (seen(known=5), "gain_milli: 1500 though it is not known"),
+    "sound-without-a-microphone": (seen(known=3), "peak: 900 is not within 0 to 0"),
+    "clipped-without-a-microphone": (seen(known=3, peak=0, rms=0), "clipped: 3 is not within 0 to 0"),
+    "unknown-bit": (seen(known=15), "known: unknown bits 0x0f"),
+    "reserved": (seen(reserved=1), "reserved: 1 instead of 0"),
+    "cut": (seen()[:-1], "observation: 31 bytes instead of 32"),
+    "grown": (seen() + b"\0", "observation: 33 bytes instead of 32"),
 }
 
 COMMANDS = {
@@ -116,7 +203,7 @@ def generate() -> dict[str, bytes]:
     """`index.json`: name, bytes and outcome (the value's repr, or how the error's line begins) of every vector."""
     index = {
         kind: {name: {"bytes": data.hex(), "outcome": outcome} for name, (data, outcome) in vectors.items()}
-        for kind, vectors in (("headers", HEADERS), ("commands", COMMANDS))
+        for kind, vectors in (("headers", HEADERS), ("observations", OBSERVATIONS), ("commands", COMMANDS))
     }
     return {"index.json": (json.dumps(index, indent=1) + "\n").encode()}
 

@@ -9,14 +9,21 @@ from typing import cast
 import pytest
 
 from agent.errors import PipeError
-from agent.formats.pipe import FragmentHeader, InitHeader, SoundCommand, parse_command, parse_header
+from agent.formats.pipe import (
+    Header,
+    Observation,
+    SoundCommand,
+    parse_command,
+    parse_header,
+    parse_observation,
+)
 from tests.support.vectors import differences
 from tests.vectors.make_pipe import FOLDER, generate
 
 INDEX = cast(dict[str, dict[str, dict[str, str]]], json.loads((FOLDER / "index.json").read_text()))
 
 
-def outcome(parse: Callable[[bytes], InitHeader | FragmentHeader | SoundCommand], data: bytes) -> str:
+def outcome(parse: Callable[[bytes], Header | Observation | SoundCommand], data: bytes) -> str:
     try:
         return repr(parse(data))
     except PipeError as error:
@@ -27,6 +34,12 @@ def outcome(parse: Callable[[bytes], InitHeader | FragmentHeader | SoundCommand]
 def test_header(name: str) -> None:
     vector = INDEX["headers"][name]
     assert outcome(parse_header, bytes.fromhex(vector["bytes"])).startswith(vector["outcome"])
+
+
+@pytest.mark.parametrize("name", INDEX["observations"])
+def test_observation(name: str) -> None:
+    vector = INDEX["observations"][name]
+    assert outcome(parse_observation, bytes.fromhex(vector["bytes"])).startswith(vector["outcome"])
 
 
 @pytest.mark.parametrize("name", INDEX["commands"])
