@@ -62,8 +62,17 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Services:
+    """Where a real board's other two services listen: the keeper of its outputs, and what starts capture."""
+
+    keeper: Path
+    capture: Path
+
+
+@dataclass(frozen=True, slots=True)
 class CameraConfig:
-    """One camera's `camera.toml`. All paths are absolute; `footage` is the film of a simulated board, else None.
+    """One camera's `camera.toml`. All paths are absolute; `footage` is the film of a simulated board, else None, and
+    `services` those of a real one, else None.
 
     A camera whose `network` is None never docks.
     """
@@ -82,6 +91,7 @@ class CameraConfig:
     key: Path
     footage: Path | None
     network: Network | None
+    services: Services | None
 
     def board_file(self, packaged: Callable[[str], Path]) -> Path:
         """The board file: `packaged(name)` for a plain name, else the path that was given."""
@@ -173,6 +183,7 @@ def load_camera(path: Path) -> CameraConfig:
     folders = root.table("folders")
     files = root.table("files")
     network = root.optional_table("network")
+    services = root.optional_table("services")
     folder = file.parent
     footage = root.optional_text("footage")
     config = CameraConfig(
@@ -190,6 +201,7 @@ def load_camera(path: Path) -> CameraConfig:
         key=folder / files.text("key"),
         footage=None if footage is None else folder / footage,
         network=None if network is None else _network(network, folder),
+        services=None if services is None else _services(services, folder),
     )
     for table in (folders, files, root):
         table.close()
@@ -236,12 +248,17 @@ def check_memory(board: Board, prerecord_ms: int) -> None:
 
 
 def check_footage(config: CameraConfig, board: Board) -> None:
-    """Raise ConfigError unless footage is named for a simulated board, and for no other."""
+    """Raise ConfigError unless footage is named for a simulated board, services for a real one, and neither else."""
     where = f"{config.file}: footage"
     if board.simulated and config.footage is None:
         raise ConfigError(where, f"missing; the simulated board {board.name} films a file", "name a video file")
     if not board.simulated and config.footage is not None:
         raise ConfigError(where, f"the board {board.name} films with its camera", "remove the line")
+    where = f"{config.file}: services"
+    if board.simulated and config.services is not None:
+        raise ConfigError(where, f"the simulated board {board.name} has none", "remove the table")
+    if not board.simulated and config.services is None:
+        raise ConfigError(where, f"missing; the board {board.name} films and shines through them", "name both sockets")
 
 
 def _network(table: Table, folder: Path) -> Network:
@@ -252,6 +269,12 @@ def _network(table: Table, folder: Path) -> Network:
     )
     table.close()
     return network
+
+
+def _services(table: Table, folder: Path) -> Services:
+    services = Services(keeper=folder / table.text("keeper"), capture=folder / table.text("capture"))
+    table.close()
+    return services
 
 
 def _video(table: Table) -> Video:

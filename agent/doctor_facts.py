@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent import keys
 from agent.adapters import machine
 from agent.adapters.disk import RealDisk
-from agent.adapters.log_tail import LogTail
 from agent.adapters.signer import FileSigner, load_private_key
 from agent.adapters.status import read_status
 from agent.config import Board, CameraConfig, load_board
@@ -29,6 +28,7 @@ from agent.formats.canonical import MAX_LONG_LINE_BYTES
 from agent.formats.entries import Entry, parse_line
 from agent.formats.fields import encode_base64
 from agent.formats.statement import Policy
+from agent.log_tail import LogTail
 from agent.model import Light
 from agent.ports import Disk
 from agent.store.last import FOLDER as JOURNAL

@@ -70,16 +70,15 @@ MAX_SAID = 200
 
 
 class CameraWatch:
-    """Starts the capture process and keeps it delivering. `last_words`: what it said, told with each rung.
+    """Starts the capture process and keeps it delivering; what it said last is told with each rung.
 
     `resting`: it is off on purpose, and stays so until the next `start`.
     """
 
-    def __init__(self, camera: Camera, last_words: Callable[[], str], alert: Alert) -> None:
+    def __init__(self, camera: Camera, alert: Alert) -> None:
         self.has_init = False
         self.resting = False
         self._camera = camera
-        self._last_words = last_words
         self._alert = alert
         self._ladder = RestartLadder()
         self._said = ""
@@ -133,7 +132,7 @@ class CameraWatch:
         rung = self._ladder.step(now_ns)
         if rung is None:
             return False
-        self._said = self._last_words()[:MAX_SAID]
+        self._said = self._camera.last_words()[:MAX_SAID]
         self._alert(rung.value, {"said": self._said}, "check_camera")
         self._camera.kill()
         if rung is Rung.POWER_CYCLE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from agent.model import Arrived, Battery, Cue, Greeting, Light, Message, Upload
+from agent.model import Arrived, Battery, BoardEvent, Cue, Greeting, Light, Message, Upload
 
 Random = Callable[[int], bytes]
 """`random(n)`: n bytes from a cryptographic source."""
@@ -152,11 +152,54 @@ class Camera(Protocol):
         """Ask for a controlled reboot of the board."""
         ...
 
+    def last_words(self) -> str:
+        """What the capture process said last, one printable line; empty when it has said nothing."""
+        ...
+
 
 class Power(Protocol):
     """Battery and contact of the board."""
 
     def battery(self) -> Battery: ...
+
+
+class Devices(Protocol):
+    """All that a board has. One is made with `post`, which its threads may call at any time, before `open` too."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def panel(self) -> Panel: ...
+
+    @property
+    def camera(self) -> Camera: ...
+
+    @property
+    def power(self) -> Power: ...
+
+    @property
+    def pressed(self) -> bool:
+        """The button's level at start: not a press."""
+        ...
+
+    def open(self) -> None:
+        """What officer, dock and charger do is posted from now on."""
+        ...
+
+    def check(self) -> None:
+        """Raise what ended a thread of the board's, if something did: a defect, which takes the agent down."""
+        ...
+
+    def close(self) -> None:
+        """No more of it. Outputs stay as they are."""
+        ...
+
+
+Post = Callable[[BoardEvent], None]
+"""Returns at once and never raises; any thread may call it."""
+
+MakeDevices = Callable[[Post], Devices]
 
 
 class Broker(Protocol):
@@ -205,4 +248,29 @@ class Uploader(Protocol):
 
     def stop(self) -> None:
         """Give up what is under way, with UploadFailed. Returns at once."""
+        ...
+
+
+class Supervision(Protocol):
+    """Whoever started this process as a service, if anybody did, and ends it when it hangs. No call waits or raises."""
+
+    @property
+    def watchdog_ns(self) -> int | None:
+        """How long it may be silent (`alive`) before it is ended and started again; None: nobody watches."""
+        ...
+
+    def ready(self) -> None:
+        """The start is over: what can be known at the start has held."""
+        ...
+
+    def status(self, text: str) -> None:
+        """What it is doing, for whoever asks the service manager."""
+        ...
+
+    def alive(self) -> None:
+        """The main loop has turned."""
+        ...
+
+    def stopping(self) -> None:
+        """It ends, in order."""
         ...

@@ -54,11 +54,10 @@ News = BoardEvent | orders.Report | IntakeReport | orders.DockingNews
 class Outside:
     """What the main loop asks and tells; each returns at once.
 
-    `camera_said`: last words of the capture process, to say why it failed. `worn`: whether a dock has handed the camera
-    out. `contact`: a dock or charger touches the contacts, or no longer. `wipe`: nothing stays in the ring.
+    `worn`: whether a dock has handed the camera out. `contact`: a dock or charger touches the contacts, or no longer.
+    `wipe`: nothing stays in the ring.
     """
 
-    camera_said: Callable[[], str]
     want_sound: Callable[[bool], None]
     time_source: Callable[[], TimeSource]
     worn: Callable[[], bool]
@@ -87,7 +86,7 @@ class Supervisor:
         self._showing = showing = Showing(panel)
         self._orders = OrderBox(lambda: showing.tell(Moment.WRITER_LATE))
         self.orders = self._orders.mailbox
-        self._camera = CameraWatch(camera, outside.camera_said, self._orders.alert)
+        self._camera = CameraWatch(camera, self._orders.alert)
         self._outside = outside
         self._dock = DockWatch()
         self._button = button

@@ -215,10 +215,19 @@ def _policy_line(request: Request, policy: Issued, recipients: list[str], now_ms
     return Statement("policy", value, text, sign(policy.key, text)).line
 
 
+SERVICES = """
+[services]
+keeper = "/run/temoin-keeper/panel"
+capture = "/run/temoin-capture/start.sock"
+"""
+"""Where the units of a real board have them (systemd/)."""
+
+
 def _camera_toml(request: Request, camera: str) -> bytes:
     footage = '# footage = "film.mp4"      # a simulated board films this file\n' if request.simulated else ""
     if request.footage is not None:
         footage = f"footage = {toml_text(request.footage)}\n"
+    run = '"run"' if request.simulated else '"/run/temoin"  # in memory: it is written twice a second'
     return (
         "# Written by temoin-fleet init. Paths are relative to this file's folder.\n"
         f"dev = {toml_text(camera)}\n"
@@ -228,7 +237,7 @@ def _camera_toml(request: Request, camera: str) -> bytes:
         f"{footage}"
         "\n[folders]\n"
         'data = "data"\n'
-        'run = "run"\n'
+        f"run = {run}\n"
         "\n[files]\n"
         'policy = "policy.line"\n'
         'policy_certificate = "policy.pem"\n'
@@ -239,6 +248,7 @@ def _camera_toml(request: Request, camera: str) -> bytes:
         f'broker = "{request.broker}"\n'
         'certificate = "camera-tls.pem"\n'
         'key = "camera-tls.key"\n'
+        f"{'' if request.simulated else SERVICES}"
     ).encode()
 
 

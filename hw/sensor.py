@@ -22,13 +22,15 @@ REST_NS = NS_PER_S  # capture that is started again by the ladder is so at once:
 
 
 class Capture(Protocol):
-    """The capture process alone: what Camera says of these three."""
+    """The capture process alone: what Camera says of these four."""
 
     def start(self) -> None: ...
 
     def alive(self) -> bool: ...
 
     def kill(self) -> None: ...
+
+    def last_words(self) -> str: ...
 
 
 class SensorCamera:
@@ -85,6 +87,9 @@ class SensorCamera:
 
     def reboot(self) -> None:
         self._reboot()
+
+    def last_words(self) -> str:
+        return self._capture.last_words()
 
     def step(self, now_ns: int) -> int | None:
         """Do what is due; returns when something will be, None if nothing."""

@@ -43,17 +43,19 @@ class BoardWatch:
         """Something may be due earlier than was thought; or this is to end."""
         self._woken.set()
 
-    def turn(self, parts: tuple[Stepped, ...], power: Measured) -> None:
+    def turn(self, parts: tuple[Stepped, ...], power: Measured, also: tuple[Callable[[], None], ...] = ()) -> None:
         """Do what is due, then wait for the next thing."""
-        due_ns = self.step(parts, power)
+        due_ns = self.step(parts, power, also)
         self._woken.wait(max(0, due_ns - self._clock.boot_ns()) / NS_PER_S)
 
-    def step(self, parts: tuple[Stepped, ...], power: Measured) -> int:
-        """Do what is due; returns when something will be."""
+    def step(self, parts: tuple[Stepped, ...], power: Measured, also: tuple[Callable[[], None], ...] = ()) -> int:
+        """Do what is due; returns when something will be. `also`: what else is measured with the battery."""
         self._woken.clear()  # before looking: what comes after it wakes the wait
         now_ns = self._clock.boot_ns()
         if now_ns >= self._measure_ns:
             self._measure_ns = now_ns + MEASURE_NS
+            for measure in also:
+                measure()
             battery = power.measure()
             if battery != self._battery:
                 self._battery = battery

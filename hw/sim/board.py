@@ -69,6 +69,9 @@ class SimBoard:
         self._control = Control(self._run, self.perform, self.step)
         self._control.start()
 
+    def check(self) -> None:
+        """Nothing: whoever drives the board is told of what goes wrong in it."""
+
     def close(self) -> None:
         """Take no more actions. The devices stay as they are; a capture process that runs is the caller's to kill."""
         if self._control is not None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.errors import CaptureError
+from agent.log_tail import LogTail
 
 PROCESS = "capture.pid"
 MESSAGES = "capture.log"
@@ -36,6 +37,7 @@ class SimCamera:
         self._run = run
         self._command = list(command)
         self._log = log
+        self._messages = LogTail(run / MESSAGES)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -72,6 +74,9 @@ class SimCamera:
 
     def reboot(self) -> None:
         self._log("reboot")
+
+    def last_words(self) -> str:
+        return self._messages.last_line()
 
     def stall(self) -> None:
         """It stops delivering, silently: alive, and hung."""

@@ -10,13 +10,23 @@ import pytest
 
 from agent.adapters.clock import SystemClock
 from agent.ports import Clock
+from hw.clock import BoardClock
 from hw.sim.clock import SimClock
 from tests.support.fake_clock import UTC_MS, FakeClock
+
+
+def fake_rtc(folder: Path, utc_s: int) -> Path:
+    """The kernel's folder of a chip that says utc_s."""
+    (folder / "since_epoch").write_text(f"{utc_s}\n")
+    return folder
+
 
 MAKERS: dict[str, Callable[[Path], Clock]] = {
     "system": lambda run: SystemClock(),
     "simulated": lambda run: SimClock(run, 2_000),
     "simulated, no real-time clock": lambda run: SimClock(run, None),
+    "board": lambda run: BoardClock(SystemClock(), 2_000, fake_rtc(run, UTC_MS // 1000)),
+    "board, its chip has lost the time": lambda run: BoardClock(SystemClock(), 2_000, run),
     "fake": lambda run: FakeClock(rtc_ms=UTC_MS),
 }
 

@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from agent.__main__ import Agent, refuse
+from agent.__main__ import Simulated, refuse
 from agent.adapters.signer import FileSigner
+from agent.agent import Agent
 from agent.clock import TimeKeeper
 from agent.config import Board, CameraConfig, load_board, load_camera
 from agent.errors import TemoinError
@@ -28,14 +29,15 @@ from agent.formats.statement import Policy
 from agent.intake import Captured, IntakeReport
 from agent.model import BoardEvent
 from agent.orders import Durable, Failed, Marked, Refused, Report, Stopped
+from agent.ports import Devices, Disk, Post
 from agent.store.journal import MAX_FILE_BYTES, Journal
 from agent.store.last import LastFile
 from agent.terminal import run
+from hw.sim.board import SimBoard
 from hw.sim.camera import PROCESS
 from hw.sim.control import Action
 from hw.sim.disk import SimDisk
 from hw.sim.power import POWER_CUT_EXIT
-from hw.sim.stall import CardStall
 from tests.kills.traps import Fate, Trap, Trapped
 
 TOLD = "told.jsonl"
@@ -55,6 +57,52 @@ class Witness:
         os.write(self._descriptor, line.encode() + b"\n")
 
 
+class TrappedMachine(Simulated):
+    """A simulated board whose card looks for traps, and whose power cut keeps what the trap's seed says."""
+
+    def __init__(self, config: CameraConfig, board: Board, witness: Witness, tap: Path | None) -> None:
+        super().__init__(config, board)
+        self._witness = witness
+        self._tap = tap
+        self._choose: Callable[[int], int] = random.SystemRandom().randrange
+        self._board_made: SimBoard | None = None
+
+    def open_disk(self, data: Path) -> Disk:
+        trapped = Trapped(self._run, self._spring)
+
+        def observe(operation: str, where: str) -> None:
+            self._stall(operation, where)
+            trapped(operation, where)
+
+        self._disk = SimDisk(data, observe=observe)
+        return self._disk
+
+    def make_devices(self, post: Post) -> Devices:
+        made = super().make_devices(post)
+        assert isinstance(made, SimBoard)
+        if self._tap is not None:
+            made.camera._command[:0] = [sys.executable, "-m", "tests.kills.tap", str(self._tap)]
+        self._board_made = made
+        return made
+
+    def _spring(self, trap: Trap, operation: str, path: str) -> None:
+        """What the trap is there for. A cut and a kill do not return."""
+        self._witness.note(trap=str(trap), operation=operation, path=path)
+        if trap.fate is Fate.KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif trap.fate is Fate.CAPTURE:
+            os.killpg(int((self._run / PROCESS).read_text(encoding="ascii")), signal.SIGKILL)
+        else:
+            self._choose = random.Random(trap.seed).randrange
+            assert self._board_made is not None
+            self._board_made.perform(Action("power-cut"))
+
+    def _power_cut(self) -> None:
+        self._witness.note(power_cut=True)
+        self._disk.power_cut(self._choose)
+        os._exit(POWER_CUT_EXIT)
+
+
 class TrappedAgent(Agent):
     """The agent with a witness, and a journal that may begin nearly full."""
 
@@ -62,34 +110,17 @@ class TrappedAgent(Agent):
         self,
         config: CameraConfig,
         board: Board,
-        film: Path,
-        disk: SimDisk,
-        stall: CardStall,
+        disk: Disk,
+        machine: TrappedMachine,
         witness: Witness,
         nearly_full: int | None,
     ) -> None:
         self._witness = witness
         self._nearly_full = nearly_full
-        self.choose: Callable[[int], int] = random.SystemRandom().randrange
-        super().__init__(config, board, film, disk, stall)
-
-    def spring(self, trap: Trap, operation: str, path: str) -> None:
-        """What the trap is there for. A cut and a kill do not return."""
-        self._witness.note(trap=str(trap), operation=operation, path=path)
-        if trap.fate is Fate.KILL:
-            os.kill(os.getpid(), signal.SIGKILL)
-        elif trap.fate is Fate.CAPTURE:
-            os.killpg(int((self._config.run / PROCESS).read_text(encoding="ascii")), signal.SIGKILL)
-        else:
-            self.choose = random.Random(trap.seed).randrange
-            self._devices.perform(Action("power-cut"))
-
-    def through(self, command: list[str]) -> None:
-        """Film through another program."""
-        self._devices.camera._command[:0] = command
+        super().__init__(config, board, disk, machine.make_devices, machine.source)
 
     def _open_journal(
-        self, disk: SimDisk, signer: FileSigner, keeper: TimeKeeper, found: LastFile | None, policy: Policy
+        self, disk: Disk, signer: FileSigner, keeper: TimeKeeper, found: LastFile | None, policy: Policy
     ) -> Journal:
         journal = super()._open_journal(disk, signer, keeper, found, policy)
         if self._nearly_full is not None:
@@ -117,11 +148,6 @@ class TrappedAgent(Agent):
                 self._witness.note(refused=news.why.cause)
         super()._post(news)
 
-    def _power_cut(self) -> None:
-        self._witness.note(power_cut=True)
-        self._disk.power_cut(self.choose)
-        os._exit(POWER_CUT_EXIT)
-
 
 def main() -> int:
     """The exit code of `temoin run`."""
@@ -136,28 +162,18 @@ def main() -> int:
 def _run(path: Path, nearly_full: int | None, tap: Path | None) -> int:
     config = load_camera(path)
     board = load_board(config.board_file(Path))
-    assert config.footage is not None
-    witness, stall = Witness(config.run), CardStall()
-    agents: list[TrappedAgent] = []
-    trapped = Trapped(config.run, lambda trap, operation, where: agents[0].spring(trap, operation, where))
-
-    def observe(operation: str, where: str) -> None:
-        stall(operation, where)
-        trapped(operation, where)
-
+    witness = Witness(config.run)
+    machine = TrappedMachine(config, board, witness, tap)
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    disk = SimDisk(config.data, observe=observe)
+    disk = machine.open_disk(config.data)
     disk.lock()
-    agent = TrappedAgent(config, board, config.footage, disk, stall, witness, nearly_full)
-    agents.append(agent)
-    if tap is not None:
-        agent.through([sys.executable, "-m", "tests.kills.tap", str(tap)])
+    agent = TrappedAgent(config, board, disk, machine, witness, nearly_full)
     witness.note(started=os.getpid())
     try:
         agent.open()
         agent.serve()
     except TemoinError as error:
-        refuse(config.run, error)
+        refuse(config.run, machine, error)
         raise
     finally:
         agent.close()

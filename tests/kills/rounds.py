@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from agent.__main__ import Agent
+from agent.agent import Agent
 from agent.errors import TemoinError
 from agent.model import NS_PER_S
 from agent.recorder import Recorder

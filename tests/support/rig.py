@@ -108,6 +108,9 @@ class ScriptedCapture:
     def reboot(self) -> None:
         self.told.append("reboot")
 
+    def last_words(self) -> str:
+        return "its last words"
+
 
 class SeenPanel:
     """A Panel that remembers what was shown when. `before` is called with each light before it is."""
@@ -209,7 +212,6 @@ class Rig:
             self.panel,
             self.camera,
             Outside(
-                camera_said=lambda: "its last words",
                 want_sound=self.intake.sound,
                 time_source=lambda: keeper.stamp().source,
                 worn=lambda: custody.wearer(keeper.stamp()) is not None,

@@ -18,9 +18,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from agent import local_socket
-from agent.__main__ import CAPTURE_SOCKET, Agent
+from agent.__main__ import Simulated
 from agent.adapters.signer import load_private_key
 from agent.adapters.status import read_status
+from agent.agent import CAPTURE_SOCKET, Agent
 from agent.cli import main
 from agent.clock import TimeKeeper
 from agent.config import load_board, load_camera
@@ -38,7 +39,6 @@ from hw.sim.camera import PROCESS
 from hw.sim.clock import SimClock
 from hw.sim.disk import SimDisk
 from hw.sim.panel import light_now
-from hw.sim.stall import CardStall
 from tests.support.agency import NOW_MS, TestAgency, make_agency, seeded_random
 
 
@@ -394,7 +394,8 @@ def test_the_card_of_another_camera(camera: Camera, capsys: pytest.CaptureFixtur
 def test_what_was_captured_does_not_outlive_the_agent_in_memory(camera: Camera, tmp_path: Path) -> None:
     config = load_camera(camera.folder / "camera.toml")
     config.data.mkdir(exist_ok=True)
-    agent = Agent(config, load_board(board_file("sim")), tmp_path / "film.mp4", SimDisk(config.data), CardStall())
+    machine = Simulated(config, load_board(board_file("sim")))
+    agent = Agent(config, load_board(board_file("sim")), machine.open_disk(config.data), machine.make_devices, "film")
     arena = bytearray(2 * 65_536)
     ring = Ring(memoryview(arena), 10**9)
     ring.set_init(bytes(65_536))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from agent.config import (
     RING_RESERVE_MS,
     RING_UNIT_BYTES,
     Board,
+    Services,
     check_footage,
     check_memory,
     load_board,
@@ -230,10 +232,31 @@ def test_footage_belongs_to_simulated_boards(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"camera\.toml: footage: the board pi4 films with its camera; remove"):
         check_footage(config, real)
     (tmp_path / "bare").mkdir()
-    bare = make_agency(tmp_path / "bare")
-    check_footage(bare.config(), real)
+    bare = make_agency(tmp_path / "bare").config()
     with pytest.raises(ConfigError, match=r"camera\.toml: footage: missing; the simulated board sim films a file"):
-        check_footage(bare.config(), simulated)
+        check_footage(bare, simulated)
+
+
+def test_services_belong_to_real_boards(tmp_path: Path) -> None:
+    bare = make_agency(tmp_path).config()
+    services = replace(bare, services=Services(tmp_path / "panel", tmp_path / "start.sock"))
+    check_footage(services, load_board(board_file("pi4")))
+    with pytest.raises(ConfigError, match=r"camera\.toml: services: missing; the board pi4 films and shines through"):
+        check_footage(bare, load_board(board_file("pi4")))
+    with pytest.raises(ConfigError, match=r"camera\.toml: services: the simulated board sim has none; remove"):
+        check_footage(replace(services, footage=tmp_path / "film.mp4"), board_of(tmp_path, SIM))
+
+
+def test_the_services_paths_are_resolved_against_the_file(agency: TestAgency, tmp_path: Path) -> None:
+    path = tmp_path / "camera.toml"
+    path.write_text(
+        (agency.camera_folder() / "camera.toml").read_text()
+        + '[services]\nkeeper = "/run/keeper/panel"\ncapture = "start.sock"\n'
+    )
+    assert load_camera(path).services == Services(Path("/run/keeper/panel"), path.parent / "start.sock")
+    path.write_text(path.read_text() + 'other = "x"\n')
+    with pytest.raises(ConfigError, match=r"services.*other"):
+        load_camera(path)
 
 
 def test_a_board_file_beside_the_camera_file(agency: TestAgency, tmp_path: Path) -> None:

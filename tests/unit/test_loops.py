@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.adapters.log_tail import MAX_BYTES, LogTail
 from agent.battery import BatteryWatch
 from agent.config import BatteryLevels
+from agent.log_tail import MAX_BYTES, LogTail
 from agent.mailbox import Mailbox
 from agent.model import Battery
 from agent.threads import Loop

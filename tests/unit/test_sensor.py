@@ -41,6 +41,9 @@ class Bench:
         self.running = False
         self._note("kill")
 
+    def last_words(self) -> str:
+        return ""
+
     def run(self, ms: int) -> None:
         """Step as whoever waits for due times does."""
         end_ns = self.clock.now_ns + ms * NS_PER_MS
@@ -155,7 +158,7 @@ def test_a_board_without_a_line_is_its_capture_process() -> None:
 def test_the_ladder_of_a_camera_that_never_delivers() -> None:
     bench = Bench()
     camera: Camera = bench.camera
-    watch = CameraWatch(camera, lambda: "", lambda cause, values, remedy: None)
+    watch = CameraWatch(camera, lambda cause, values, remedy: None)
     watch.start(bench.clock.now_ns)
     for _ in range(2 * FAILURES_A_RUNG + 1):
         bench.run(START_NS // NS_PER_MS)
