@@ -25,6 +25,7 @@ _MICROPHONE = re.compile(r"hw:CARD=[A-Za-z0-9_]{1,32},DEV=[0-9]")
 _LAMP_NAME = re.compile(r"[a-z0-9]{1,16}")
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.-]{0,63}")  # a name in a folder of /sys/class, never a path
 _DEVICE_SAID = "the name of its folder there, without /"
+_INTERFACE = re.compile(r"[a-z][a-z0-9]{0,14}")  # IFNAMSIZ, without its zero
 _LIT = tuple(colour for colour in Colour if colour is not Colour.OFF)
 
 
@@ -86,7 +87,11 @@ class Supplies:
 
 @dataclass(frozen=True, slots=True)
 class BoardParts:
-    """All parts. `lights`: the lamps that shine together as each colour, by their names in `lamps`."""
+    """All parts. `lights`: the lamps that shine together as each colour, by their names in `lamps`.
+
+    `gpsd`: a GNSS receiver is fitted, and gpsd serves it. `radio`: the network interface of the Wi-Fi radio, None for a
+    board that docks by a cable.
+    """
 
     sensor: str
     encoder: EncoderKind
@@ -95,10 +100,15 @@ class BoardParts:
     lamps: Mapping[str, Lamp]
     lights: Mapping[Colour, frozenset[str]]
     supplies: Supplies
+    gpsd: bool
+    radio: str | None
 
 
 def read_parts(root: Table) -> BoardParts:
-    """The tables [camera], [microphone], [pins], [lamps], [lights] and [power]. Raises ConfigError."""
+    """The tables [camera], [microphone], [pins], [lamps], [lights], [power], and the optional [place] and [radio].
+
+    Raises ConfigError.
+    """
     camera, microphone, pins, power = (root.table(name) for name in ("camera", "microphone", "pins", "power"))
     lamps_table = root.table("lamps")
     lamps = {name: _lamp(lamps_table, name) for name in lamps_table.keys()}  # noqa: SIM118 - a Table is no mapping
@@ -112,6 +122,8 @@ def read_parts(root: Table) -> BoardParts:
         lamps=lamps,
         lights=_lights(root.table("lights"), lamps),
         supplies=_supplies(power),
+        gpsd=_gpsd(root.optional_table("place")),
+        radio=_radio(root.optional_table("radio")),
     )
     buses = pins.integers("buses", FIRST_PIN, LAST_PIN, MAX_BUS_PINS)
     for table in (camera, microphone, pins, power):
@@ -180,6 +192,22 @@ def _supplies(table: Table) -> Supplies:
     if cut_off_mv is not None and battery is None:
         raise table.error("cut_off_mv", "is of a battery that is not named", "name power.battery, or remove the line")
     return Supplies(battery, charger, cut_off_mv)
+
+
+def _gpsd(table: Table | None) -> bool:
+    if table is None:
+        return False
+    fitted = table.boolean("gpsd")
+    table.close()
+    return fitted
+
+
+def _radio(table: Table | None) -> str | None:
+    if table is None:
+        return None
+    interface = table.matching("interface", _INTERFACE, "the radio's network interface, like wlan0")
+    table.close()
+    return interface
 
 
 def _check_pins(parts: BoardParts, buses: tuple[int, ...], pins: Table, lamps: Table) -> None:

@@ -173,6 +173,23 @@ class Battery:
     charging: bool = False
 
 
+class PlaceSource(StrEnum):
+    """Who says where the camera is."""
+
+    GNSS = "gnss"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position: degrees of WGS 84 times 10^7, the estimated error on the ground, and when it was told."""
+
+    latitude_e7: int
+    longitude_e7: int
+    error_m: int
+    boot_ns: int
+    source: PlaceSource = PlaceSource.GNSS
+
+
 @dataclass(frozen=True, slots=True)
 class Unavailable:
     """Why nothing can be recorded: a cause for the journal and a message key of the catalogue for the officer."""

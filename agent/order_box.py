@@ -26,7 +26,7 @@ class OrderBox:
     def post(self, order: orders.Order) -> None:
         """Give the order, or tell that it is lost."""
         match order:
-            case orders.Note(kind="alert" | "refused") | orders.CheckRoom():
+            case orders.Note(kind="alert" | "refused") | orders.CheckRoom() | orders.Located():
                 leaving = FOR_CONTROL
             case orders.Mark() | orders.Notice():
                 leaving = FOR_ENDS

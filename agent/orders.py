@@ -32,6 +32,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Located:
+    """Where the camera was at `taken_ns`, sealed (base64): an entry of `rec`, or nothing once that has ended."""
+
+    rec: str
+    taken_ns: int
+    sealed: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End the recording with the fragment that holds `until_ns`; `press_ns` is the leading edge of the hold."""
 
@@ -98,7 +107,7 @@ class Settle:
 
 Errand = Keep | KeepPolicy | PurgeDue | TrimDue | Settle
 """What a docking wants of the writer: done when nothing else waits."""
-Order = Start | Mark | Notice | Stop | CutShort | Note | CheckRoom | Errand
+Order = Start | Mark | Notice | Located | Stop | CutShort | Note | CheckRoom | Errand
 
 
 @dataclass(frozen=True, slots=True)

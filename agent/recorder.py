@@ -21,6 +21,7 @@ from agent.orders import (
     Failed,
     Keep,
     KeepPolicy,
+    Located,
     Mark,
     Marked,
     Note,
@@ -89,8 +90,12 @@ class Recorder:
             case _ if self._recording is not None:
                 self._handle_within(order, self._recording)
 
-    def _handle_within(self, order: Stop | CutShort | Mark | Notice, recording: Recording) -> None:
+    def _handle_within(self, order: Stop | CutShort | Mark | Notice | Located, recording: Recording) -> None:
         match order:
+            case Located():
+                if recording.started and recording.rec == order.rec:
+                    body: dict[str, Value] = {"rec": order.rec, "press_ns": str(order.taken_ns), "sealed": order.sealed}
+                    self._parts.journal.append("place", body)
             case Stop():
                 recording.stop(order.cause, order.press_ns, order.until_ns)
             case CutShort():

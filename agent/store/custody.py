@@ -54,9 +54,13 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Who wears the camera: the pseudonym of this hand-out, until `until_ms` (UTC); `stamp` when it was journalled."""
+    """Who wears the camera, and where: the pseudonym and the sector of this hand-out, until `until_ms` (UTC).
+
+    `stamp`: when it was journalled.
+    """
 
     wearer: str
+    sector: str
     until_ms: int
     stamp: Stamp
     seq: int
@@ -171,9 +175,18 @@ class Custody:
 
     def wearer(self, now: Stamp) -> str | None:
         """Pseudonym of the last assignment since the last docking, while it holds."""
+        said = self._in_force(now)
+        return None if said is None else said.wearer
+
+    def sector(self, now: Stamp) -> str | None:
+        """Where that assignment sends the wearer."""
+        said = self._in_force(now)
+        return None if said is None else said.sector
+
+    def _in_force(self, now: Stamp) -> Assignment | None:
         with self._lock:
             said = self._assignment if self._ready else self._looked_up
-        return said.wearer if said is not None and said.holds(now) else None
+        return said if said is not None and said.holds(now) else None
 
     def last_ack(self) -> LastAck | None:
         with self._lock:
@@ -289,7 +302,8 @@ def _worn_after(worn: Assignment | None, entry: Entry) -> Assignment | None:
             assert entry.body is not None, "the camera's own journal withholds nothing"
             said = statement.parse_in(entry.body).value
             until_ms = fields.parse_utc(said["until"], "assign.until")
-            return Assignment(fields.text_of(said, "wearer"), until_ms, entry.head.stamp, entry.head.seq)
+            wearer, sector = fields.text_of(said, "wearer"), fields.text_of(said, "sector")
+            return Assignment(wearer, sector, until_ms, entry.head.stamp, entry.head.seq)
         case _:
             return worn
 

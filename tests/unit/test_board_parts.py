@@ -46,15 +46,25 @@ def test_the_clip_on() -> None:
     assert parts.wiring.sensor == Pin(25, Level.HIGH)
     assert parts.lights[Colour.AMBER] == {"red", "green"}
     assert (parts.supplies.battery, parts.supplies.charger, parts.supplies.cut_off_mv) == ("battery", None, 3_300)
+    assert (parts.gpsd, parts.radio) == (False, "wlan0")
 
 
 def test_what_a_board_may_leave_out(tmp_path: Path) -> None:
     bare = CLIPON.replace('battery = "battery"', "").replace("cut_off_mv = 3_300", "")
     bare = bare.replace('sensor = { gpio = 25, active = "high" }', "")
+    bare = bare.replace("[radio]", "").replace('interface = "wlan0"', "")
     parts = board_of(tmp_path, bare).parts
     assert parts is not None
+    assert (parts.gpsd, parts.radio) == (False, None)
     assert parts.wiring.sensor is None
     assert (parts.supplies.battery, parts.supplies.cut_off_mv) == (None, None)
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+def test_a_gnss_receiver_is_fitted_where_the_board_says_so(tmp_path: Path, fitted: bool) -> None:
+    parts = board_of(tmp_path, f"{CLIPON}\n[place]\ngpsd = {str(fitted).lower()}\n").parts
+    assert parts is not None
+    assert parts.gpsd is fitted
 
 
 def test_a_lamp_may_be_a_led_of_the_kernel(tmp_path: Path) -> None:
@@ -113,6 +123,20 @@ WRONG = {
     "charger as battery": ("cut_off_mv", 'charger = "battery"\ncut_off_mv', "power.charger: is the battery; give the"),
     "cut-off without battery": ('battery = "battery"', "", "power.cut_off_mv: is of a battery that is not named; name"),
     "cut-off too low": ("3_300", "2_499", "power.cut_off_mv: 2499 is out of range; give 2500 to 20000"),
+    "a receiver of no kind": ("[radio]", "[place]\n[radio]", "place.gpsd: missing; give true or false"),
+    "a receiver that is a text": (
+        "[radio]",
+        '[place]\ngpsd = "yes"\n[radio]',
+        "place.gpsd: is not true or false; write",
+    ),
+    "unknown key of a receiver": ("[radio]", "[place]\ngpsd = true\nport = 1\n[radio]", "place.port: unknown key"),
+    "radio without interface": ('interface = "wlan0"', "", "radio.interface: missing; give a text"),
+    "a path for a radio": (
+        '"wlan0"',
+        '"../wlan0"',
+        "radio.interface: '../wlan0' is not allowed; give the radio's network",
+    ),
+    "unknown key of a radio": ('interface = "wlan0"', 'interface = "wlan0"\nssid = "x"', "radio.ssid: unknown key"),
     "cut-off too high": ("3_300", "20_001", "power.cut_off_mv: 20001 is out of range"),
 }
 

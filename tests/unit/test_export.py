@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import stat
@@ -135,6 +136,9 @@ def test_bodies_of_others_stay_behind(tmp_path: Path, agency: TestAgency) -> Non
     made.append("alert", {"cause": "within", "values": {}, "remedy": "none"})
     made.append("mark", {"rec": other, "press_ns": "1"})
     made.append("mark", {"rec": rec, "press_ns": "1"})
+    theirs, own = (base64.b64encode(text * 100).decode() for text in (b"a", b"b"))
+    made.append("place", {"rec": other, "press_ns": "1", "sealed": theirs})
+    made.append("place", {"rec": rec, "press_ns": "1", "sealed": own})
     film(made, 20, (1,))
     made.stop()
     made.rotate()
@@ -149,6 +153,8 @@ def test_bodies_of_others_stay_behind(tmp_path: Path, agency: TestAgency) -> Non
     assert '"before"' not in bodies
     assert f'"rec":"{other}"' not in bodies
     assert f'"rec":"{later}"' not in bodies
+    assert own in bodies
+    assert theirs not in bodies
     kept = {kind for _, kind, is_there in entries if is_there}
     assert kept == {
         "genesis",
@@ -158,6 +164,7 @@ def test_bodies_of_others_stay_behind(tmp_path: Path, agency: TestAgency) -> Non
         "recording.start",
         "alert",
         "mark",
+        "place",
         "segment.open",
         "fragment",
         "segment.seal",
