@@ -2,7 +2,8 @@
 
 Guarantees: what cannot be used at the start is shown on the panel, said in one line, and ends the process with a code
 that is not 0: nothing is recorded under a configuration that is not whole, and what capture has filmed by then is never
-read. A real camera loads nothing of the simulated board, nor the other way round.
+read. A real camera loads nothing of the simulated board, nor the other way round. The light "starting" comes before all
+that takes its time to be loaded: on a small board that is more than a second.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.adapters.clock import SystemClock
+from agent.adapters.service import ServiceManager
 from agent.adapters.status import write_status
-from agent.agent import CAPTURE_SOCKET, Agent
+from agent.board_parts import BoardParts
 from agent.config import Board, CameraConfig, check_footage, load_board, load_camera
 from agent.errors import ConfigError, StoreError, TemoinError
 from agent.model import Activity
@@ -41,7 +43,7 @@ class Machine(Protocol):
         ...
 
     def open_panel(self) -> Panel:
-        """For an agent that could not start. Raises ConfigError."""
+        """For the time before there are devices, and when there will be none. Raises ConfigError."""
         ...
 
 
@@ -50,12 +52,18 @@ def run_camera(path: Path) -> int:
     config = load_camera(path)
     board = load_board(config.board_file(board_file))
     check_footage(config, board)
-    if not board.simulated:
-        raise ConfigError(f"{config.file}: board", f"{board.name} has no drivers in this version", "use the board sim")
-    machine: Machine = Simulated(config, board)
+    return run_on(Simulated(config, board) if board.parts is None else Real(config, board, board.parts), config, board)
+
+
+def run_on(machine: Machine, config: CameraConfig, board: Board) -> int:
+    """The same on this machine."""
     try:
         disk = _take_card(config.data, machine)
-        agent = Agent(config, board, disk, machine.make_devices, machine.source)
+        machine.open_panel().show(panel(Activity.BOOTING, frozenset()), DARK_AFTER_NS)
+        from agent.agent import Agent
+
+        supervision = ServiceManager(os.environ, os.getpid())
+        agent = Agent(config, board, disk, machine.make_devices, machine.source, supervision)
     except StoreError:
         raise  # another agent runs this board: its panel and its status stay its own
     except TemoinError as error:
@@ -113,6 +121,7 @@ class Simulated:
         return self._disk
 
     def make_devices(self, post: Post) -> Devices:
+        from agent.agent import CAPTURE_SOCKET
         from hw.sim.board import Misfortunes, SimBoard
         from hw.sim.camera import capture_command
 
@@ -133,3 +142,30 @@ class Simulated:
 
         self._disk.power_cut(secrets.randbelow)
         os._exit(POWER_CUT_EXIT)
+
+
+class Real:
+    """A Machine of parts."""
+
+    def __init__(self, config: CameraConfig, board: Board, parts: BoardParts) -> None:
+        assert config.services is not None, "checked by check_footage"
+        self.source = f"board {board.name}: sensor {parts.sensor}"
+        self._run = config.run
+        self._services = config.services
+        self._rtc_error_ms = board.clock.rtc_error_ms
+        self._parts = parts
+
+    def open_disk(self, data: Path) -> Disk:
+        from agent.adapters.disk import RealDisk
+
+        return RealDisk(data)
+
+    def make_devices(self, post: Post) -> Devices:
+        from hw.board import RealBoard
+
+        return RealBoard(self._parts, self._rtc_error_ms, self._services, self._run, SystemClock(), post)
+
+    def open_panel(self) -> Panel:
+        from hw.panel import PipedPanel
+
+        return PipedPanel(self._services.keeper, SystemClock(), lambda event: None)

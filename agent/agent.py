@@ -35,12 +35,11 @@ from agent.loops import start_loops
 from agent.model import NS_PER_MS, NS_PER_S, Activity, BatteryChanged, BoardEvent
 from agent.order_box import FOR_CONTROL
 from agent.orders import DockingNews, Kept, Note, Order, Report
-from agent.ports import Disk, MakeDevices
+from agent.ports import Disk, MakeDevices, Supervision
 from agent.recorder import Recorder
 from agent.recording import Parts, Settings
 from agent.ring import Ring
-from agent.states import DARK_AFTER_NS, panel
-from agent.status import as_object
+from agent.status import Status, as_object
 from agent.store.check import RecoveryReport, recover
 from agent.store.custody import Custody, Survey, worn_at_start
 from agent.store.journal import Journal
@@ -66,11 +65,20 @@ class Agent:
     `source`: what films, as the journal calls it.
     """
 
-    def __init__(self, config: CameraConfig, board: Board, disk: Disk, make_devices: MakeDevices, source: str) -> None:
+    def __init__(
+        self,
+        config: CameraConfig,
+        board: Board,
+        disk: Disk,
+        make_devices: MakeDevices,
+        source: str,
+        supervision: Supervision,
+    ) -> None:
         self._config = config
         self._board = board
         self._disk = disk
         self._source = source
+        self._supervision = supervision
         self._terminated = False
         self._filming = False
         self._supervisor: Supervisor | None = None
@@ -83,7 +91,6 @@ class Agent:
         self._survey = Loop("survey", lambda: False, lambda: None)
         self._dockside: Dockside | None = None
         self._devices = make_devices(self._post)
-        self._devices.panel.show(panel(Activity.BOOTING, frozenset()), DARK_AFTER_NS)
 
     def open(self) -> None:
         """Everything up to running loops. Of what capture has filmed, nothing is read before all this has held."""
@@ -132,9 +139,10 @@ class Agent:
         supervisor.start(self._devices.clock.boot_ns())
 
     def serve(self) -> None:
-        """The main loop, until the camera is switched off or the process told to end."""
+        """The main loop, until the camera is switched off or the process told to end. Only it says `alive`."""
         supervisor = self._supervisor
         assert supervisor is not None
+        self._supervision.ready()
         if not self._locked:
             supervisor.orders.post(
                 Note("alert", {"cause": "ring_not_locked", "values": {}, "remedy": "raise_memlock_limit"})
@@ -157,7 +165,12 @@ class Agent:
                 self._survey.start()
             if now_ns >= status_ns or supervisor.ended:
                 status_ns = now_ns + STATUS_EVERY_NS
-                write_status(self._config.run, as_object(supervisor.status(), now_ns))
+                self._say(supervisor.status(), now_ns)
+
+    def _say(self, status: Status, now_ns: int) -> None:
+        write_status(self._config.run, as_object(status, now_ns))
+        self._supervision.status(", ".join([status.activity, *sorted(status.conditions)]))
+        self._supervision.alive()
 
     def _check_film(self) -> None:
         """A film that the simulated board cannot play is a mistake of who configured it, not a camera that fails."""
@@ -169,6 +182,7 @@ class Agent:
 
     def close(self) -> None:
         """End the loops in order: what was ordered is durable, nothing captured stays in memory."""
+        self._supervision.stopping()
         if self._dockside is not None:
             self._dockside.close()
         if self._survey.is_alive():

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from agent.__main__ import Simulated, refuse
+from agent.adapters.service import ServiceManager
 from agent.adapters.signer import FileSigner
 from agent.agent import Agent
 from agent.clock import TimeKeeper
@@ -117,7 +118,8 @@ class TrappedAgent(Agent):
     ) -> None:
         self._witness = witness
         self._nearly_full = nearly_full
-        super().__init__(config, board, disk, machine.make_devices, machine.source)
+        supervision = ServiceManager(os.environ, os.getpid())
+        super().__init__(config, board, disk, machine.make_devices, machine.source, supervision)
 
     def _open_journal(
         self, disk: Disk, signer: FileSigner, keeper: TimeKeeper, found: LastFile | None, policy: Policy

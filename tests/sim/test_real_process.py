@@ -17,12 +17,14 @@ from agent.errors import ConfigError
 from agent.evidence.verdict import Verdict
 from agent.evidence.verify import verify
 from agent.formats.age import RecipientKind
-from agent.formats.entries import Entry, parse_line
+from agent.formats.canonical import Object
+from agent.formats.entries import Entry
 from agent.model import NS_PER_S, Colour
 from hw.boards import board_file
 from hw.sim.control import send
 from hw.sim.panel import light_now
 from hw.sim.power import SimPower
+from tests.support import journals
 from tests.support.agency import TestAgency, make_agency
 from tests.support.footage import make_footage
 
@@ -87,15 +89,10 @@ class RealCamera:
         return code
 
     def entries(self) -> list[Entry]:
-        found: dict[int, Entry] = {}
-        for path in sorted((self.data / "journal").glob("*.log")):
-            for line in path.read_bytes().split(b"\n")[:-1]:
-                entry = parse_line(line + b"\n")
-                found[entry.head.seq] = entry
-        return list(found.values())
+        return journals.entries(self.data)
 
-    def bodies(self, kind: str) -> list[Mapping[str, object]]:
-        return [entry.body for entry in self.entries() if entry.head.kind == kind and entry.body is not None]
+    def bodies(self, kind: str) -> list[Object]:
+        return journals.bodies(self.data, kind)
 
 
 def small_board(agency: TestAgency) -> None:

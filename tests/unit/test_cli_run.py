@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from agent import local_socket
 from agent.__main__ import Simulated
+from agent.adapters.service import ServiceManager
 from agent.adapters.signer import load_private_key
 from agent.adapters.status import read_status
 from agent.agent import CAPTURE_SOCKET, Agent
@@ -395,7 +396,8 @@ def test_what_was_captured_does_not_outlive_the_agent_in_memory(camera: Camera, 
     config = load_camera(camera.folder / "camera.toml")
     config.data.mkdir(exist_ok=True)
     machine = Simulated(config, load_board(board_file("sim")))
-    agent = Agent(config, load_board(board_file("sim")), machine.open_disk(config.data), machine.make_devices, "film")
+    disk = machine.open_disk(config.data)
+    agent = Agent(config, load_board(board_file("sim")), disk, machine.make_devices, "film", ServiceManager({}, 1))
     arena = bytearray(2 * 65_536)
     ring = Ring(memoryview(arena), 10**9)
     ring.set_init(bytes(65_536))
