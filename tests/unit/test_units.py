@@ -1,14 +1,30 @@
-"""systemd's units and the installer: systemd itself reads them, and they agree with each other."""
+"""systemd's units and the installers: systemd itself reads them, and they agree with each other."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from agent.config import load_board
+from agent.model import NS_PER_S, Activity
+from agent.states import panel
+from firmware.agency import SERVICES
+from hw.boards import board_file
+from hw.keeper import PipeReader
+from hw.panel import HeldLight, parse
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
-INSTALLER = UNITS / "dock-install"
+INSTALLERS = (UNITS / "dock-install", UNITS / "camera-install")
+FAULT_LIGHT = UNITS / "temoin-fault-light"
+KINDS = (".service", ".socket", ".path", ".timer", ".slice")
+DROP_INS = {"mosquitto-temoin.conf": "mosquitto.service", "temoin-simulated.conf": "temoin.service"}
 MOSQUITTO = """[Unit]
 Description=Debian's own unit, in short
 [Service]
@@ -18,14 +34,32 @@ ExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/mosquitto.conf
 """
 
 
+def installed() -> list[Path]:
+    """What the installers put somewhere."""
+    return [path for path in sorted(UNITS.rglob("*")) if path.is_file() and path not in INSTALLERS]
+
+
+def unit(name: str) -> str:
+    return (UNITS / name).read_text(encoding="utf-8")
+
+
+def settings(name: str, key: str) -> list[str]:
+    return re.findall(rf"^{key}=(.*)$", unit(name), re.M)
+
+
+def with_programs_that_are_here(text: str) -> str:
+    """systemd complains about a program that is not installed, before it says anything else."""
+    return re.sub(r"^(Exec\w+=)/(?:opt/temoin|usr/sbin/mosquitto)\S*", r"\1/bin/true", text, flags=re.M)
+
+
 def test_systemd_understands_every_unit(tmp_path: Path) -> None:
-    for path in UNITS.glob("temoin-*"):
-        text = re.sub(r"^ExecStart=/\S+", "ExecStart=/bin/true", path.read_text(), flags=re.M)  # it must exist
-        (tmp_path / path.name).write_text(text)
-    (tmp_path / "mosquitto.service").write_text(MOSQUITTO.replace("/usr/sbin/mosquitto", "/bin/true"))
-    (tmp_path / "mosquitto.service.d").mkdir()
-    drop_in = (UNITS / "mosquitto-temoin.conf").read_text().replace("/usr/sbin/mosquitto", "/bin/true")
-    (tmp_path / "mosquitto.service.d" / "temoin.conf").write_text(drop_in)
+    texts = {path.name: path.read_text() for path in installed() if path.suffix in KINDS}
+    for name, text in {**texts, "mosquitto.service": MOSQUITTO}.items():
+        (tmp_path / name).write_text(with_programs_that_are_here(text))
+    for drop_in, changed in DROP_INS.items():
+        folder = tmp_path / f"{changed}.d"
+        folder.mkdir()
+        (folder / drop_in).write_text(with_programs_that_are_here(unit(drop_in)))
     units = sorted(str(path) for path in tmp_path.iterdir() if path.is_file())
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
@@ -34,27 +68,131 @@ def test_systemd_understands_every_unit(tmp_path: Path) -> None:
     assert (done.returncode, mine) == (0, [])
 
 
-def test_the_installer_is_a_script_that_installs_each_unit() -> None:
-    assert subprocess.run(["bash", "-n", INSTALLER], check=False).returncode == 0
-    text = INSTALLER.read_text()
-    for path in UNITS.iterdir():
-        assert path == INSTALLER or f"systemd/{path.name}" in text
+@pytest.mark.parametrize("installer", INSTALLERS, ids=lambda path: path.name)
+def test_an_installer_is_a_script(installer: Path) -> None:
+    assert subprocess.run(["bash", "-n", installer], check=False).returncode == 0
 
 
-def test_the_units_and_the_installer_agree_on_where_things_are() -> None:
-    text = INSTALLER.read_text()
-    places = dict(re.findall(r"^([A-Z_]+)=(/\S+)$", text, re.M))
-    dock = (UNITS / "temoin-dock.service").read_text()
-    assert f"--config {places['HOME_OF_DOCK']}/dock.toml" in dock
-    assert f"ReadWritePaths={places['HOME_OF_DOCK']}\n" in dock
-    assert f"ExecStart={places['PROGRAM']}/bin/temoin-dock " in dock
-    assert f"WorkingDirectory={places['HOME_OF_BROKER']}\n" in (UNITS / "mosquitto-temoin.conf").read_text()
-    backup = (UNITS / "temoin-dock-backup.service").read_text()
-    assert f"--config {places['HOME_OF_DOCK']}/dock.toml --to-file /etc/temoin-dock/backup" in backup
+@pytest.mark.parametrize("path", installed(), ids=lambda path: str(path.relative_to(UNITS)))
+def test_each_file_is_installed_by_one_installer(path: Path) -> None:
+    name = path.name if path.parent == UNITS else str(path.relative_to(ROOT))
+    named = [installer.name for installer in INSTALLERS if re.search(rf"(?:^|[/( ]){name}\b", installer.read_text())]
+    assert len(named) == 1, f"{path.name}: {named}"
+
+
+def test_what_a_unit_names_is_there() -> None:
+    names = {path.name for path in installed()} | {path.name.removeprefix("temoin-") for path in installed()}
+    for path in installed():
+        if path.suffix in KINDS:
+            for named in re.findall(r"\btemoin[a-z-]*\.(?:service|socket|path|timer|slice)", path.read_text()):
+                assert named in names, f"{path.name}: {named}"
+
+
+def places(installer: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Z_]+)=(/\S+)$", unit(installer), re.M))
+
+
+def test_the_dock_s_units_and_its_installer_agree_on_where_things_are() -> None:
+    where = places("dock-install")
+    dock = unit("temoin-dock.service")
+    assert f"--config {where['HOME_OF_DOCK']}/dock.toml" in dock
+    assert f"ReadWritePaths={where['HOME_OF_DOCK']}\n" in dock
+    assert f"ExecStart={where['PROGRAM']}/bin/temoin-dock " in dock
+    assert f"WorkingDirectory={where['HOME_OF_BROKER']}\n" in unit("mosquitto-temoin.conf")
+    backup = unit("temoin-dock-backup.service")
+    assert f"--config {where['HOME_OF_DOCK']}/dock.toml --to-file /etc/temoin-dock/backup" in backup
+
+
+def test_the_camera_s_units_its_installer_and_its_configuration_agree_on_where_things_are() -> None:
+    where = places("camera-install")
+    home, run, program = where["HOME_OF_CAMERA"], where["RUN_OF_CAMERA"], where["PROGRAM"]
+    configured = dict(re.findall(r'^(\w+) = "(.+)"$', SERVICES, re.M))
+    assert settings("temoin.service", "ExecStart") == [f"{program}/bin/temoin run --config {home}/camera.toml"]
+    assert settings("temoin.service", "ExecStopPost") == [f"{program}/bin/{FAULT_LIGHT.name} {configured['keeper']}"]
+    assert settings("temoin.service", "StateDirectory") == [Path(home).name]
+    assert settings("temoin.service", "RuntimeDirectory") == [Path(run).name]
+    assert settings("temoin-capture.socket", "ListenStream") == [configured["capture"]]
+    assert settings("temoin-reboot.path", "PathExists") == [f"{run}/reboot"]
+    (capture,) = settings("temoin-capture.service", "ExecStart")
+    assert capture.startswith(f"{program}/bin/python -m hw.capture.service --socket {run}/capture.sock ")
+    (keeper,) = settings("temoin-keeper.service", "ExecStart")
+    assert keeper.startswith(f"{program}/bin/python -m hw.keeper ")
+    assert f"--pipe {configured['keeper']} " in keeper
+    assert f"/run/{settings('temoin-keeper.service', 'RuntimeDirectory')[0]}/panel" == configured["keeper"]
+    assert f"d {run} 0750 temoin temoin\n" in (UNITS / "tmpfiles.d" / "temoin.conf").read_text()
+    for service in (capture, keeper):
+        assert "--board /etc/temoin/board.toml" in service
+
+
+def mib(text: str) -> int:
+    number, letter = int(text[:-1]), text[-1]
+    assert letter == "M"
+    return number
+
+
+@pytest.mark.parametrize("name", ["pi4", "pi5", "zero2w-clipon"])
+def test_no_board_s_budget_is_more_than_its_units_allow(name: str) -> None:
+    memory = load_board(board_file(name)).memory
+    (whole,) = (mib(text) for text in settings("temoin.slice", "MemoryMax"))
+    (agent,) = (mib(text) for text in settings("temoin.service", "MemoryMax"))
+    (locked,) = (mib(text) for text in settings("temoin.service", "LimitMEMLOCK"))
+    (capture,) = (mib(text) for text in settings("temoin-capture.service", "MemoryMax"))
+    assert memory.capture_mib <= capture
+    assert agent + capture == whole == 320
+    assert memory.agent_mib + locked == agent
 
 
 def test_the_broker_does_not_get_the_key_that_signs() -> None:
-    text = INSTALLER.read_text()
-    given = re.search(r"for name in ([^;]+); do\n  install [^\n]*HOME_OF_BROKER", text)
+    given = re.search(r"for name in ([^;]+); do\n  install [^\n]*HOME_OF_BROKER", unit("dock-install"))
     assert given is not None
     assert set(given[1].split()) == {"dock-tls.key", "dock-tls.pem", "agency.pem", "mosquitto.conf", "mosquitto.acl"}
+
+
+class Pipe:
+    """The keeper's end of its pipe, and what was written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reader = PipeReader(path)
+
+    def lines(self) -> list[bytes]:
+        return self.reader.read()[0]
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Pipe]:
+    pipe = Pipe(tmp_path / "panel")
+    yield pipe
+    pipe.reader.close()
+
+
+def fault_light(path: Path, **environment: str) -> int:
+    return subprocess.run([FAULT_LIGHT, path], env={"PATH": "/usr/bin:/bin", **environment}, check=False).returncode
+
+
+@pytest.mark.parametrize("result", ["exit-code", "watchdog", "signal", "oom-kill", "timeout", "start-limit-hit"])
+def test_a_service_that_has_failed_shows_that_nothing_is_recorded(pipe: Pipe, result: str) -> None:
+    assert fault_light(pipe.path, SERVICE_RESULT=result) == 0
+    (line,) = pipe.lines()
+    told = parse(line)
+    assert isinstance(told, HeldLight)
+    assert told.light == panel(Activity.REFUSING, frozenset())
+    assert told.dark_at_ns is not None
+    left_ns = told.dark_at_ns - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    rest_s = sum(int(text.split()[-1]) for text in settings("temoin-again.service", "ExecStart") if "sleep" in text)
+    assert rest_s * NS_PER_S < left_ns <= 60 * NS_PER_S
+
+
+def test_a_service_that_was_ended_in_order_shows_nothing(pipe: Pipe) -> None:
+    assert fault_light(pipe.path, SERVICE_RESULT="success") == 0
+    assert fault_light(pipe.path) == 0
+    assert pipe.lines() == []
+
+
+def test_without_a_keeper_nothing_waits(pipe: Pipe, tmp_path: Path) -> None:
+    assert fault_light(tmp_path / "nowhere", SERVICE_RESULT="signal") == 0
+    (tmp_path / "file").touch()
+    assert fault_light(tmp_path / "file", SERVICE_RESULT="signal") == 0
+    assert (tmp_path / "file").read_bytes() == b""
+    os.mkfifo(tmp_path / "pipe")  # of a keeper that is gone
+    assert fault_light(tmp_path / "pipe", SERVICE_RESULT="signal") == 124, "as timeout says it"
