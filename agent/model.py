@@ -37,6 +37,10 @@ class Condition(StrEnum):
     INTERRUPTED = "interrupted"
     NO_WEARER = "no_wearer"
     KEY_LOST = "key_lost"
+    LENS_COVERED = "lens_covered"
+    LENS_BLURRED = "lens_blurred"
+    SPACE_LOW = "space_low"
+    CARD_WORN = "card_worn"
 
 
 class TimeSource(StrEnum):
@@ -232,7 +236,34 @@ class OutputFailed:
     output: str
 
 
-BoardEvent = ButtonEdge | Contact | BatteryChanged | SwitchOff | OutputFailed
+class RadioState(StrEnum):
+    """What the radio does: nothing; looks for the access point of a dock; is on its network; cannot get there."""
+
+    OFF = "off"
+    SEARCHING = "searching"
+    ASSOCIATED = "associated"
+    FAILED = "failed"
+
+
+class RadioFault(StrEnum):
+    """Why it cannot get there. It goes on trying all the same."""
+
+    NO_RADIO = "no_radio"
+    NO_SUPPLICANT = "no_supplicant"
+    NOT_FOUND = "not_found"
+    WRONG_DOCK = "wrong_dock"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class RadioChanged:
+    """The radio's state is another one; `fault` where it has failed, None else."""
+
+    state: RadioState
+    fault: RadioFault | None = None
+
+
+BoardEvent = ButtonEdge | Contact | BatteryChanged | SwitchOff | OutputFailed | RadioChanged
 """What a board posts. A callback that posts returns at once and never raises."""
 
 

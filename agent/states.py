@@ -129,6 +129,10 @@ WARNINGS = frozenset(
         Condition.CLOCK_UNKNOWN,
         Condition.NO_WEARER,
         Condition.KEY_LOST,
+        Condition.LENS_COVERED,
+        Condition.LENS_BLURRED,
+        Condition.SPACE_LOW,
+        Condition.CARD_WORN,
     }
 )
 """Conditions under which a press still becomes a whole recording, but not as good a one as it should be."""

@@ -14,6 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from agent.catalogue import say
+from agent.health import Outcome, SelfCheck
 from agent.model import Condition
 
 
@@ -74,8 +75,36 @@ CONDITIONS: Mapping[Condition, Advice] = MappingProxyType(
         Condition.INTERRUPTED: _warning("press_again"),
         Condition.NO_WEARER: _warning("hand_out"),
         Condition.KEY_LOST: _error("hand_in"),
+        Condition.LENS_COVERED: _warning("uncover_lens"),
+        Condition.LENS_BLURRED: _warning("wipe_lens"),
+        Condition.SPACE_LOW: _warning("dock_camera"),
+        Condition.CARD_WORN: _warning("replace_card"),
     }
 )
+
+SELFTEST: Mapping[tuple[SelfCheck, Outcome], str] = MappingProxyType(
+    {
+        (SelfCheck.CAMERA, Outcome.FAILED): "check_camera",
+        (SelfCheck.LENS, Outcome.FAILED): "uncover_lens",
+        (SelfCheck.FOCUS, Outcome.WARN): "wipe_lens",
+        (SelfCheck.MICROPHONE, Outcome.WARN): "see_journal",
+        (SelfCheck.MICROPHONE, Outcome.FAILED): "check_microphone",
+        (SelfCheck.CLOCK, Outcome.WARN): "dock_for_time",
+        (SelfCheck.CLOCK, Outcome.FAILED): "dock_for_time",
+        (SelfCheck.SPACE, Outcome.WARN): "dock_camera",
+        (SelfCheck.SPACE, Outcome.FAILED): "dock_camera",
+        (SelfCheck.KEY, Outcome.FAILED): "hand_in",
+        (SelfCheck.CERTIFICATE, Outcome.WARN): "renew_certificate",
+        (SelfCheck.CERTIFICATE, Outcome.FAILED): "renew_certificate",
+        (SelfCheck.POLICY, Outcome.FAILED): "new_policy",
+        (SelfCheck.BATTERY, Outcome.WARN): "charge_battery",
+        (SelfCheck.BATTERY, Outcome.FAILED): "charge_battery",
+        (SelfCheck.CARD, Outcome.WARN): "replace_card",
+        (SelfCheck.CARD, Outcome.FAILED): "replace_card",
+        (SelfCheck.SUPPLY, Outcome.WARN): "check_supply",
+    }
+)
+"""What to do about an outcome that is neither well nor unknown. One that is not here cannot come."""
 
 REFUSALS: Mapping[str, Advice] = MappingProxyType(
     {
@@ -118,6 +147,8 @@ class Check(StrEnum):
     LAST_RUN = "last_run"
     ALERTS = "alerts"
     CLOCK = "clock"
+    SELFTEST = "selftest"
+    PARTS = "parts"
     FOOTAGE = "footage"
     RUN_FOLDER = "run_folder"
     AGENT = "agent"
@@ -176,6 +207,9 @@ FINDINGS: Mapping[str, Kind] = MappingProxyType(
             card_read_only=_error("replace_card"),
             card_not_ours=_error("give_folder"),
             card_unreadable=_error("replace_card"),
+            card_fresh=_WELL,
+            card_ageing=_warning("replace_card"),
+            card_worn_out=_error("replace_card"),
         ),
         **_rows(
             Check.SPACE,
@@ -212,6 +246,29 @@ FINDINGS: Mapping[str, Kind] = MappingProxyType(
             clock_unknown=_warning("dock_for_time"),
             clock_disputed=_warning("dock_for_time"),
             clock_behind=_warning("dock_for_time"),
+        ),
+        **_rows(
+            Check.SELFTEST,
+            selftest_none=_WELL,
+            selftest_at=_WELL,
+            selftest_well=_WELL,
+            selftest_unknown=_WELL,
+            selftest_warns=_warning("see_status"),
+            selftest_fails=_warning("see_status"),
+        ),
+        **_rows(
+            Check.PARTS,
+            parts_there=_WELL,
+            pins_missing=_error("check_kernel_pins"),
+            sensor_missing=_error("check_camera_cable"),
+            encoder_missing=_error("check_encoder"),
+            microphone_missing=_warning("check_microphone_overlay"),
+            clock_missing=_warning("check_rtc_overlay"),
+            battery_missing=_warning("check_power_driver"),
+            charger_missing=_warning("check_power_driver"),
+            led_missing=_error("check_led_name"),
+            keeper_missing=_error("start_keeper"),
+            radio_missing=_warning("check_radio"),
         ),
         **_rows(Check.FOOTAGE, footage_readable=_WELL, footage_wrong=_error("correct_footage")),
         **_rows(

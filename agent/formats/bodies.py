@@ -33,6 +33,7 @@ from agent.formats.fields import (
     utc,
     word,
 )
+from agent.health import Outcome
 from agent.model import GapCause, NoticeState, StopCause
 
 MAX_OPEN_RECORDINGS = 4
@@ -129,7 +130,9 @@ _FIELDS: dict[str, Mapping[str, Check]] = {
     "undock": _DOCKING,
     **{kind: {"statement": STATEMENT} for kind in ("beacon", "token", "ack", "assign", "receipt", "hold")},
     "selftest": {
-        "checks": listing(record({"name": word, "ok": boolean, "value": _SHORT_VALUE, "remedy": nullable(word)}), 32)
+        "checks": listing(
+            record({"name": word, "outcome": one_of(*Outcome), "values": _VALUES, "remedy": nullable(word)}), 32
+        )
     },
     "alert": {"cause": word, "values": _VALUES, "remedy": word},
     "refused": {"cause": word, "values": _VALUES, "remedy": word},

@@ -13,6 +13,7 @@ import pytest
 
 import agent
 from agent.catalogue import LANGUAGES, keys, say
+from agent.health import Outcome, SelfCheck
 from agent.model import (
     Activity,
     Colour,
@@ -26,6 +27,7 @@ from agent.model import (
     Vibration,
 )
 from agent.states import Moment
+from agent.troubles import SELFTEST
 
 ROOT = Path(agent.__file__).parent
 TABLES: dict[str, type[StrEnum]] = {
@@ -52,6 +54,18 @@ def source() -> str:
 @pytest.mark.parametrize("table", TABLES)
 def test_every_value_has_words_and_every_word_a_value(table: str) -> None:
     assert set(FILE[table]) == {value.value for value in TABLES[table]}
+
+
+def test_every_outcome_of_a_self_test_has_words_and_every_trouble_its_remedy() -> None:
+    """Clock and key are never unknown: that nobody knows the time is what is found."""
+    can_be_unknown = set(SelfCheck) - {SelfCheck.CLOCK, SelfCheck.KEY}
+    found = {
+        *((check, Outcome.WELL) for check in SelfCheck),
+        *((check, Outcome.UNKNOWN) for check in can_be_unknown),
+        *SELFTEST,
+    }
+    assert set(FILE["selftest"]) == {f"{check}_{outcome}" for check, outcome in found}
+    assert all(f"remedy.{remedy}" in keys() for remedy in SELFTEST.values())
 
 
 @pytest.mark.parametrize("key", sorted(keys()))

@@ -100,8 +100,9 @@ def story() -> list[tuple[str, dict[str, object]]]:
             "selftest",
             {
                 "checks": [
-                    {"name": "lens", "ok": True, "value": "", "remedy": None},
-                    {"name": "microphone", "ok": False, "value": "no signal", "remedy": "microphone_covered"},
+                    {"name": "lens", "outcome": "well", "values": {"contrast": 41, "luma": 97}, "remedy": None},
+                    {"name": "microphone", "outcome": "failed", "values": {}, "remedy": "check_microphone"},
+                    {"name": "card", "outcome": "unknown", "values": {"reserve": None}, "remedy": None},
                 ]
             },
         ),

@@ -224,6 +224,14 @@ def refused_lines() -> dict[str, tuple[bytes, str]]:
             "ack.statement: typ: NoneType is not known at version 1",
         ),
         "ack-null": (with_body({"statement": None}, "ack"), "ack.statement: not an object"),
+        "selftest-outcome": (
+            with_body({"checks": [{"name": "lens", "outcome": "ok", "values": {}, "remedy": None}]}, "selftest"),
+            "selftest.checks[0].outcome: 'ok' is none of well, warn, failed, unknown",
+        ),
+        "selftest-value-a-list": (
+            with_body({"checks": [{"name": "lens", "outcome": "well", "values": [], "remedy": None}]}, "selftest"),
+            "selftest.checks[0].values: not an object of at most 16 keys",
+        ),
         "alert-17-values": (
             with_body({"values": {f"v{n}": n for n in range(17)}}, "alert"),
             "alert.values: not an object of at most 16 keys",
