@@ -28,7 +28,7 @@ from agent.evidence.read import COPY_MARK, JOURNAL, SEGMENTS
 from agent.formats.entries import MAX_FILE_LINE_BYTES, Entry, parse_line
 from agent.ports import File
 from dock.disk import ArchiveDisk
-from dock.lines import Tail, follow
+from dock.lines import Tail, follow, follow_all
 
 MARK_TEXT = (
     b"Copie au depot du journal et des fichiers d'une camera. / A dock's copy of a camera's journal and files.\n"
@@ -120,9 +120,7 @@ class Archive:
         journal = self._journal(dev, jid)
         self._open[dev, jid] = journal
         for run in _runs(entries):
-            tail = journal.tail
-            for entry in run:
-                tail = follow(tail, entry)
+            tail = follow_all(journal.tail, run)
             if journal.file is None or run[0].head.kind in _BEGINNINGS:
                 self._begin_file(journal, run)
             else:

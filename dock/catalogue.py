@@ -3,8 +3,8 @@
 Guarantees: the rows of a journal are those of its archived entries up to the number in its own row, whatever crashed;
 `catch_up` brings them up to date, from the entries at hand or by reading the archive. `rebuild` makes the same rows as
 taking everything in did; only `orders` (what is still to be said to cameras) exist nowhere else, until they are
-statements in the dock's journal. Takes no signed line's word for what is not its own: a recording belongs to the
-journal that its name names. Assumes one process; SQLite by default, any database of SQLAlchemy's by URL.
+statements in the dock's journal. What entries make of the rows: dock/rows.py. Assumes one process; SQLite by default,
+any database of SQLAlchemy's by URL.
 """
 
 from __future__ import annotations
@@ -29,12 +29,8 @@ from agent.formats.entries import Entry
 from dock.archive import Archive
 from dock.blobs import Blob, BlobStore
 from dock.lines import Tail
+from dock.rows import ORDERS, order_value, take
 from dock.tables import JournalRow, OrderRow, RecordingRow, SegmentRow
-
-MAX_BLOB_BYTES = 32 * 1024 * 1024
-"""A segment ends before 16 MiB of footage; what says that it is larger than twice that is not asked for."""
-ORDERS = ("assign", "hold", "config")
-_WORN = ("wearer", "service", "sector", "from", "until")
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _STEP = 2000
@@ -154,8 +150,7 @@ class Catalogue:
                 row = JournalRow(dev=tail.dev, jid=tail.jid, folder=folder, first=entries[0].head.seq)
                 session.add(row)
             row.seq = entries[-1].head.seq
-            for entry in entries:
-                _take_entry(session, row, entry)
+            take(session, row, entries)
 
     # --- what the station asks ----------------------------------------------------------------------------------------
 
@@ -215,7 +210,7 @@ class Catalogue:
         statement.compose(name, {**probe, "session": "0" * 32, "utc": fields.format_utc(utc_ms), **value})
         with self._writing() as session:
             for row in session.scalars(select(OrderRow).where(OrderRow.dev == dev, OrderRow.name == name)):
-                if name != "hold" or _value(row)["rec"] == value["rec"]:
+                if name != "hold" or order_value(row)["rec"] == value["rec"]:
                     session.delete(row)
             made = OrderRow(dev=dev, name=name, value=canonical.encode(value).decode(), utc=fields.format_utc(utc_ms))
             session.add(made)
@@ -231,129 +226,12 @@ class Catalogue:
         """What this camera has not journalled yet, the oldest first."""
         with self.reading() as session:
             rows = session.scalars(select(OrderRow).where(OrderRow.dev == dev).order_by(OrderRow.number))
-            return [Order(row.number, row.name, _value(row)) for row in rows]
-
-
-# --- entries to rows --------------------------------------------------------------------------------------------------
-
-
-def _take_entry(session: Session, journal: JournalRow, entry: Entry) -> None:
-    kind, body = entry.head.kind, entry.body
-    if kind == "dock":
-        _take_wearer(journal, {})
-    if body is None:
-        return
-    if kind == "recording.start":
-        _take_start(session, entry, body)
-    elif kind == "recording.stop":
-        _take_stop(session, entry, body)
-    elif kind in ("segment.seal", "segment.recovered"):
-        _take_closed(session, entry, body)
-    elif kind == "purge":
-        row = _own_segment(session, entry, body)
-        if row is not None and row.purge_seq is None:
-            row.purge_seq = entry.head.seq
-    elif kind in ("receipt", "hold", "assign", "config") and body.get("statement") is not None:
-        said = statement.parse_in(body)
-        if said.name == "assign":
-            _take_wearer(journal, said.value)
-        _take_statement(session, entry, said)
-
-
-def _take_wearer(journal: JournalRow, assignment: Object) -> None:
-    """What an `assign` says, or, by a new docking, nothing any more."""
-    said = {key: None if key not in assignment else fields.text_of(assignment, key) for key in _WORN}
-    journal.wearer, journal.service, journal.sector = said["wearer"], said["service"], said["sector"]
-    journal.worn_from, journal.worn_until = said["from"], said["until"]
-
-
-def _take_start(session: Session, entry: Entry, body: Object) -> None:
-    head, rec = entry.head, fields.text_of(body, "rec")
-    if not _is_own(entry, rec) or session.get(RecordingRow, rec) is not None:
-        return
-    utc_ms, wearer = head.stamp.utc_ms, body["wearer"]
-    session.add(
-        RecordingRow(
-            rec=rec,
-            dev=head.dev,
-            jid=head.jid,
-            start_seq=head.seq,
-            start_utc=None if utc_ms is None else fields.format_utc(utc_ms),
-            start_err_ms=head.stamp.err_ms,
-            wearer=None if wearer is None else fields.text_of(body, "wearer"),
-            held=False,
-        )
-    )
-
-
-def _take_stop(session: Session, entry: Entry, body: Object) -> None:
-    rec = fields.text_of(body, "rec")
-    row = session.get(RecordingRow, rec) if _is_own(entry, rec) else None
-    if row is not None and row.stop_seq is None:
-        row.stop_seq = entry.head.seq
-        row.stop_cause = fields.text_of(body, "cause")
-        row.fragments = fields.integer_of(body, "fragments")
-        row.duration_ms = fields.integer_of(body, "duration_ms")
-
-
-def _take_closed(session: Session, entry: Entry, body: Object) -> None:
-    """A segment that has an end: of one that could not be read, or is not there, nothing can be asked for."""
-    head, rec, seg = entry.head, fields.text_of(body, "rec"), fields.integer_of(body, "seg")
-    size = fields.integer_of(body, "size")
-    if not _is_own(entry, rec) or body["blob"] is None or not 0 < size <= MAX_BLOB_BYTES:
-        return
-    if session.get(SegmentRow, (rec, seg)) is None:
-        session.add(
-            SegmentRow(
-                rec=rec,
-                seg=seg,
-                dev=head.dev,
-                jid=head.jid,
-                seal_seq=head.seq,
-                seal_head=entry.digest.hex(),
-                recovered=head.kind == "segment.recovered",
-                size=size,
-                blob=fields.text_of(body, "blob"),
-                stored=False,
-            )
-        )
-
-
-def _take_statement(session: Session, entry: Entry, said: statement.Statement) -> None:
-    """What the camera's journal says that a dock said: the camera has it."""
-    if said.name == "receipt":
-        row = _own_segment(session, entry, said.value)
-        if row is not None and row.receipt_seq is None and row.blob == said.value["blob"]:
-            row.receipt_seq = entry.head.seq
-        return
-    if said.name == "hold":
-        rec = fields.text_of(said.value, "rec")
-        recording = session.get(RecordingRow, rec) if _is_own(entry, rec) else None
-        if recording is not None:
-            until = said.value["until"]
-            recording.held, recording.held_until = True, None if until is None else str(until)
-    for order in session.scalars(select(OrderRow).where(OrderRow.dev == entry.head.dev, OrderRow.name == said.name)):
-        if all(said.value[key] == value for key, value in _value(order).items()):
-            session.delete(order)
-
-
-def _own_segment(session: Session, entry: Entry, value: Object) -> SegmentRow | None:
-    rec = fields.text_of(value, "rec")
-    return session.get(SegmentRow, (rec, fields.integer_of(value, "seg"))) if _is_own(entry, rec) else None
-
-
-def _is_own(entry: Entry, rec: str) -> bool:
-    """Whether the recording is named by an entry of this very journal."""
-    return rec.rpartition("-")[0] == f"{entry.head.dev}-{entry.head.jid[:8]}"
+            return [Order(row.number, row.name, order_value(row)) for row in rows]
 
 
 def _segment(row: SegmentRow, folder: str) -> Segment:
     blob = Blob(folder, row.rec, row.seg, row.size, row.blob)
     return Segment(row.dev, row.jid, blob, row.seal_seq, row.seal_head, row.stored)
-
-
-def _value(row: OrderRow) -> Object:
-    return canonical.decode(row.value.encode())
 
 
 @contextlib.contextmanager

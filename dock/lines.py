@@ -24,6 +24,8 @@ from agent.formats.wire import Batch
 CAMERA_KINDS = ("camera", "sim")
 _REMEDY = "keep the camera apart and run temoin verify on its card"
 _FIRST_KINDS = ("genesis", "checkpoint")
+_TURNING_KINDS = frozenset({*_FIRST_KINDS, "key.rotate", "policy"})
+"""Kinds whose entries change a tail by more than where it ends."""
 
 
 class RefusedError(TemoinError):
@@ -84,19 +86,21 @@ def check(entries: Sequence[Entry], tail: Tail | None, root: x509.Certificate) -
     while taken and taken[-1].signature is None:
         taken.pop()
     verifier: keys.Verifier | None = None if tail is None else _verifier(tail.chain)
+    known = tail  # what entries are checked with; where it ends is told at the end
     for entry in taken:
         try:
-            if tail is None or verifier is None:
+            if known is None or verifier is None:
                 _check_chain(entry, entry.head.dev, root)
                 verifier = _verifier(_chain_of(entry))
-            _check_entry(entry, tail, verifier)
+            _check_entry(entry, known, verifier)
             if entry.head.kind == "key.rotate":
                 _check_chain(entry, entry.head.dev, root)
                 verifier = _verifier(_chain_of(entry))
         except (CertificateError, SignatureError) as error:
             raise RefusedError(f"entry {entry.head.seq}", f"{error.where}: {error.problem}", _REMEDY) from None
-        tail = follow(tail, entry)
-    return taken, tail
+        if known is None or entry.head.kind in _TURNING_KINDS:
+            known = follow(known, entry)
+    return taken, follow(known, taken[-1]) if taken else tail
 
 
 def is_signed_by(entry: Entry, tail: Tail) -> bool:
@@ -128,6 +132,14 @@ def follow(tail: Tail | None, entry: Entry) -> Tail:
         known = body["policy"] is not None
         return replace(tail, policy=fields.text_of(fields.object_of(body, "policy"), "hash") if known else None)
     return tail
+
+
+def follow_all(tail: Tail | None, entries: Sequence[Entry]) -> Tail:
+    """The tail after one or more entries: what `follow` says one by one, at the cost of the last one."""
+    for entry in entries[:-1]:
+        if tail is None or entry.head.kind in _TURNING_KINDS:
+            tail = follow(tail, entry)
+    return follow(tail, entries[-1])
 
 
 def _check_entry(entry: Entry, tail: Tail | None, verifier: keys.Verifier) -> None:

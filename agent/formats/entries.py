@@ -207,9 +207,7 @@ def _parse_signature(data: bytes, kind: str) -> bytes | None:
         if kind != "fragment":
             raise FormatError("signature", f"a {kind} entry is always signed")
         return None
-    text = data.decode("ascii", "replace")
-    fields.signature(text, "signature")
-    return fields.decode_base64(text, "signature")
+    return fields.decode_signature(data.decode("ascii", "replace"), "signature")
 
 
 def _head_object(head: Head) -> Object:

@@ -109,11 +109,16 @@ def base64_of(least: int, most: int) -> Check:
     """Canonical, padded base64 (RFC 4648) of `least` to `most` bytes."""
 
     def check(value: Value, name: str) -> None:
-        size = len(decode_base64(value, name))
-        if not least <= size <= most:
-            raise FormatError(name, f"{size} bytes, not {least} to {most}")
+        _decode_within(value, name, least, most)
 
     return check
+
+
+def _decode_within(value: Value, name: str, least: int, most: int) -> bytes:
+    data = decode_base64(value, name)
+    if not least <= len(data) <= most:
+        raise FormatError(name, f"{len(data)} bytes, not {least} to {most}")
+    return data
 
 
 def utc(value: Value, name: str) -> None:
@@ -192,8 +197,14 @@ def encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-signature = base64_of(8, 72)
-"""A DER signature of P-256, as far as its length tells; agent/formats/signature.py checks the rest."""
+def signature(value: Value, name: str) -> None:
+    """A DER signature of P-256, as far as its length tells; agent/formats/signature.py checks the rest."""
+    decode_signature(value, name)
+
+
+def decode_signature(value: Value, name: str) -> bytes:
+    """Its bytes."""
+    return _decode_within(value, name, 8, 72)
 
 
 def parse_utc(value: Value, name: str) -> int:

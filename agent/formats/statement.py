@@ -183,8 +183,7 @@ def _parse(signed: bytes, signature: str) -> Statement:
     name = typ.split("/")[1] if isinstance(typ, str) and typ.count("/") == 2 else ""
     _check(name, value)
     _check_size(name, len(signed))
-    fields.signature(signature, "signature")
-    return Statement(name, value, signed, fields.decode_base64(signature, "signature"))
+    return Statement(name, value, signed, fields.decode_signature(signature, "signature"))
 
 
 def _check(name: str, value: Object) -> None:

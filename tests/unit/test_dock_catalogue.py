@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,43 @@ def test_made_again_it_is_the_same(bench: Bench, agency: TestAgency, tmp_path: P
     assert dump(rebuilt) == live
     bench.catalogue.rebuild(bench.archive, bench.blobs)
     assert dump(bench.catalogue) == live
+
+
+def test_however_many_entries_come_at_once(bench: Bench, agency: TestAgency, tmp_path: Path) -> None:
+    """Rows are asked for together: what a batch says twice, or of what it began itself, is the same one by one."""
+    made = camera(agency, tmp_path / "1")
+    rec = made.records[0]
+    seals = [entry for entry in all_entries(made) if entry.head.kind == "segment.seal"]
+    for entry in (seals[0], seals[1], seals[0]):
+        assert entry.body is not None
+        sealed: dict[str, Value] = {name: entry.body[name] for name in ("seg", "blob", "size")}
+        where: dict[str, Value] = {"seal_seq": entry.head.seq, "seal_head": entry.digest.hex(), "dock_head": "0" * 64}
+        received = made.said("receipt", session=SESSION, rec=rec, store="archive", version="1", **sealed, **where)
+        receipt: dict[str, Value] = {"seq": received.head.seq, "head": received.digest.hex()}
+        made.append("purge", {"rec": rec, "seg": sealed["seg"], "receipt": receipt})
+        made.append(
+            "segment.seal", {**{name: entry.body[name] for name in ("rec", "seg", "n", "size")}, "blob": "0" * 64}
+        )
+    made.said("hold", session=SESSION, rec=rec, until=None)
+    made.said("assign", session=SESSION, **ASSIGN)
+    tail = bench.archive.append(made.dev, made.jid, all_entries(made))
+    dumps, left = [], []
+    for at_once in (1, 2, 7, len(all_entries(made))):
+        catalogue = empty_catalogue()
+        for order in (ASSIGN, {**ASSIGN, "wearer": "b" * 32}):
+            catalogue.order("cam-01", "assign", order, 0)
+        catalogue.order("cam-01", "hold", {"rec": rec, "until": None}, 0)
+        for begin in range(0, tail.seq + 1, at_once):
+            entries = all_entries(made)[begin : begin + at_once]
+            catalogue.catch_up(bench.archive, replace(tail, seq=entries[-1].head.seq), entries)
+        dumps.append(dump(catalogue))
+        left.append([(order.name, order.value["wearer"]) for order in catalogue.orders("cam-01")])
+    assert dumps == dumps[:1] * len(dumps)
+    assert left == [[("assign", "b" * 32)]] * len(dumps)
+    segments = [row for row in dumps[0] if "seal_seq" in row]
+    assert [(row["blob"], row["receipt_seq"] is None, row["purge_seq"] is None) for row in segments] == [
+        (entry.body["blob"], False, False) for entry in seals if entry.body is not None
+    ]
 
 
 def test_what_a_recording_is(bench: Bench, agency: TestAgency, tmp_path: Path) -> None:

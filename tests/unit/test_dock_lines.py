@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from agent.formats.entries import Entry
 from agent.formats.fields import encode_base64
 from agent.formats.wire import Batch
-from dock.lines import RefusedError, Tail, check, follow, is_signed_by, parse_batch
+from dock.lines import RefusedError, Tail, check, follow, follow_all, is_signed_by, parse_batch
 from tests.support.agency import TestAgency, make_agency
 from tests.support.dock import IssuedSigner, all_entries, batch_of
 from tests.support.evidence import Builder, builder
@@ -204,3 +204,19 @@ def test_who_signed(agency: TestAgency, made: Builder) -> None:
     assert not is_signed_by(entry, replace(tail, chain=IssuedSigner(agency.dock()).chain))
     assert not is_signed_by(replace(entry, signature=None), tail)
     assert follow(tail, entry).seq == entry.head.seq
+
+
+def test_the_tail_after_many_entries_is_that_after_each_in_turn(agency: TestAgency, made: Builder) -> None:
+    new = IssuedSigner(agency.issue("camera", "cam-01"))
+    made.append("key.rotate", {"chain": [encode_base64(new.chain[0])], "key_class": "file"})
+    made.signer = new
+    made.append("policy", {"hash": "a" * 64, "version": 7})
+    made.append("shutdown", {"cause": "switch"})
+    entries = all_entries(made)
+    tails: list[Tail | None] = [None]
+    for entry in entries:
+        tails.append(follow(tails[-1], entry))
+    for begin in range(len(entries)):
+        for end in range(begin + 1, len(entries) + 1):
+            assert follow_all(tails[begin], entries[begin:end]) == tails[end]
+            assert check(entries[begin:end], tails[begin], agency.root)[1] == tails[end]
