@@ -73,8 +73,8 @@ class Intake:
         self._listener = listener
         self._connection: socket.socket | None = None
         self._init: mp4.Init | None = None
-        self._sound = False
-        self._sound_sent: bool | None = None
+        self._wanted_commands = {"sound": pipe.pack_sound(False), "rate": pipe.pack_rate(pipe.MAX_PERCENT)}
+        self._sent: dict[str, bytes] = {}
         self._discard = memoryview(bytearray(DISCARD_BYTES))
         self._header = memoryview(bytearray(pipe.HEADER_BYTES))
         self._observation = memoryview(bytearray(pipe.OBSERVATION_BYTES))
@@ -95,7 +95,7 @@ class Intake:
         """Take what is there, and let go what is too old."""
         self._ring.expire(self._boot_ns())
         self._accept()
-        self._send_sound()
+        self._send_commands()
         try:
             for _ in range(MAX_READS_A_STEP):
                 if self._connection is None or not self._read():
@@ -105,7 +105,11 @@ class Intake:
 
     def sound(self, on: bool) -> None:
         """Want sound, or silence in its place, from the next step on; any thread may say so."""
-        self._sound = on
+        self._wanted_commands["sound"] = pipe.pack_sound(on)
+
+    def rate(self, percent: int) -> None:
+        """Want this share of the board's bit rate, from the next step on; any thread may say so."""
+        self._wanted_commands["rate"] = pipe.pack_rate(percent)
 
     def close(self) -> None:
         """Close both sockets; the capture process ends at EOF."""
@@ -123,16 +127,17 @@ class Intake:
         connection.setblocking(False)
         self._connection = connection
         self._init = None
-        self._sound_sent = None
+        self._sent = {"rate": pipe.pack_rate(pipe.MAX_PERCENT)}  # what a new capture process films with
         self._begin_header()
 
-    def _send_sound(self) -> None:
-        wanted = self._sound
-        if self._connection is None or wanted == self._sound_sent:
+    def _send_commands(self) -> None:
+        if self._connection is None:
             return
-        with contextlib.suppress(OSError):  # a dead peer shows in the next read
-            self._connection.send(pipe.pack_sound(wanted))
-            self._sound_sent = wanted
+        for name, wanted in self._wanted_commands.items():
+            if self._sent.get(name) != wanted:
+                with contextlib.suppress(OSError):  # a dead peer shows in the next read
+                    self._connection.send(wanted)
+                    self._sent[name] = wanted
 
     def _read(self) -> bool:
         """One read; False when the socket has nothing more for now."""

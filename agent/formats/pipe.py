@@ -1,12 +1,12 @@
 """The protocol on the local socket between the capture process and the agent.
 
 The capture process connects, sends one `Init`, then `Fragment`s, and each second an `Observation` of what picture and
-sound are like; the agent sends `SoundCommand`s back on the same socket. A frame is a header of HEADER_BYTES, then
+sound are like; the agent sends commands back on the same socket. A frame is a header of HEADER_BYTES, then
 exactly `length` bytes of payload: whoever reads knows where the payload goes, and that it fits there, before the first
 byte of it arrives. Network byte order throughout.
 
     header    magic "TMNP" | version 1 | kind | flags (2) | length (4) | t0_ns (8) | dur_ns (8) | frames (4)    32 bytes
-    command   magic "TMNC" | version 1 | kind | on        | 0                                                    8 bytes
+    command   magic "TMNC" | version 1 | kind | value     | 0                                                    8 bytes
 
 Guarantees: one encoding for each value; what is parsed is within every limit below. Assumes that the payload of inits
 and fragments is checked by agent.formats.mp4: this module never sees it. Source: docs/formats.md, "The pipe".
@@ -23,6 +23,7 @@ VERSION = 1
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 MAX_FRAGMENT_NS = 10_000_000_000
 MAX_FRAMES = 1000
+MAX_PERCENT = 100
 
 _HEADER = struct.Struct("!4sBBHIQQI")
 _HEADER_MAGIC = b"TMNP"
@@ -33,6 +34,7 @@ _FLAG_SOUND = 0x0001
 _COMMAND = struct.Struct("!4sBBBB")
 _COMMAND_MAGIC = b"TMNC"
 _SOUND = 1
+_RATE = 2
 _MAX_TIME_NS = (1 << 63) - 1
 _OBSERVED = struct.Struct("!QBBBBIIIHHI")
 _KNOWS_EXPOSURE, _KNOWS_GAIN, _HEARD = 1, 2, 4
@@ -109,6 +111,16 @@ class SoundCommand:
     on: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RateCommand:
+    """From the agent: from the next picture on, film with this share of the board's bit rate, 1 to 100."""
+
+    percent: int
+
+
+Command = SoundCommand | RateCommand
+
+
 def _check(name: str, value: int, lowest: int, highest: int) -> None:
     if not lowest <= value <= highest:
         raise PipeError(name, f"{value} is not within {lowest} to {highest}", _REMEDY)
@@ -151,6 +163,12 @@ def pack_observation(seen: Observation) -> bytes:
 def pack_sound(on: bool) -> bytes:
     """The command that switches sound on or off, COMMAND_BYTES long."""
     return _COMMAND.pack(_COMMAND_MAGIC, VERSION, _SOUND, int(on), 0)
+
+
+def pack_rate(percent: int) -> bytes:
+    """The command that sets the share of the bit rate. Raises PipeError naming the field that is out of range."""
+    _check("percent", percent, 1, MAX_PERCENT)
+    return _COMMAND.pack(_COMMAND_MAGIC, VERSION, _RATE, percent, 0)
 
 
 def parse_header(data: bytes) -> Header:
@@ -206,18 +224,21 @@ def parse_observation(data: bytes) -> Observation:
     return seen
 
 
-def parse_command(data: bytes) -> SoundCommand:
+def parse_command(data: bytes) -> Command:
     """The command in exactly COMMAND_BYTES. Raises PipeError naming the field that is wrong."""
     if len(data) != COMMAND_BYTES:
         raise PipeError("command", f"{len(data)} bytes instead of {COMMAND_BYTES}", _REMEDY)
-    magic, version, kind, on, reserved = _COMMAND.unpack(data)
+    magic, version, kind, value, reserved = _COMMAND.unpack(data)
     _check_preamble(magic, _COMMAND_MAGIC, version)
-    if kind != _SOUND:
-        raise PipeError("kind", f"{kind} is not known", _REMEDY)
-    _check("on", on, 0, 1)
     if reserved:
         raise PipeError("reserved", f"{reserved} instead of 0", _REMEDY)
-    return SoundCommand(on == 1)
+    if kind == _SOUND:
+        _check("on", value, 0, 1)
+        return SoundCommand(value == 1)
+    if kind == _RATE:
+        _check("percent", value, 1, MAX_PERCENT)
+        return RateCommand(value)
+    raise PipeError("kind", f"{kind} is not known", _REMEDY)
 
 
 def _check_preamble(magic: bytes, expected: bytes, version: int) -> None:

@@ -19,13 +19,18 @@ SOUND_BUDGET_BPS = 96_000
 """Left for the sound and the boxes around both."""
 
 
+def rate_and_buffer(video: Video) -> tuple[int, int]:
+    """Bits a second, and the bits that may come on top of them within one second, within max_bit_rate_bps."""
+    budget_bps = video.max_bit_rate_bps - SOUND_BUDGET_BPS
+    rate_bps = min(video.bit_rate_bps, budget_bps * 3 // 4)
+    return rate_bps, min(budget_bps - rate_bps, rate_bps)
+
+
 class Encoder:
     """libx264 in its fastest setting, on two threads at most."""
 
     def __init__(self, video: Video) -> None:
-        budget_bps = video.max_bit_rate_bps - SOUND_BUDGET_BPS
-        rate_bps = min(video.bit_rate_bps, budget_bps * 3 // 4)
-        buffer_bits = min(budget_bps - rate_bps, rate_bps)
+        rate_bps, buffer_bits = rate_and_buffer(video)
         context = av.CodecContext.create("libx264", "w")
         assert isinstance(context, av.VideoCodecContext)
         context.width, context.height, context.pix_fmt = video.width, video.height, "yuv420p"
@@ -44,7 +49,12 @@ class Encoder:
             "bufsize": str(buffer_bits),
         }
         self._context = context
+        self._rate_bps = rate_bps
         self._count = 0
+
+    def film_at(self, percent: int) -> None:
+        """With this share of the rate, from the next picture on: libx264 changes it in its stride."""
+        self._context.bit_rate = self._rate_bps * percent // 100
 
     def encode(self, frame: av.VideoFrame, keyframe: bool = False) -> tuple[bytes, bool]:
         """The access unit of one yuv420p frame of the board's size, and whether it is a keyframe.

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import av
 import numpy as np
@@ -26,23 +25,11 @@ from agent.errors import CaptureError
 from hw.capture.encoder import Encoder
 from hw.capture.fitter import Fitter
 from hw.capture.look import look
-from hw.capture.source import SAMPLE_BYTES, SECOND_NS, Ended, Look, Picture, Post, SoundBlock
+from hw.capture.source import SAMPLE_BYTES, SECOND_NS, Ended, Look, Pacer, Picture, Post, SoundBlock
 
 MAX_LATE_NS = 500_000_000
 STOP_TIMEOUT_S = 2.0
 _OTHER_FILE = "give a video file that plays to its end"
-
-
-class Pacer(Protocol):
-    """The boot clock, and waiting for it."""
-
-    def boot_ns(self) -> int:
-        """CLOCK_BOOTTIME."""
-        ...
-
-    def wait_until(self, boot_ns: int, stop: threading.Event) -> None:
-        """Return when the clock reaches boot_ns, or when `stop` is set."""
-        ...
 
 
 class Footage:
@@ -53,6 +40,7 @@ class Footage:
         self._video = video
         self._sound = sound
         self._pacer = pacer
+        self._percent = 100
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         with _open(path):
@@ -61,6 +49,9 @@ class Footage:
     def start(self, post: Post) -> None:
         self._thread = threading.Thread(target=self._run, args=(post,), name="footage", daemon=True)
         self._thread.start()
+
+    def film_at(self, percent: int) -> None:
+        self._percent = percent
 
     def stop(self) -> None:
         self._stop.set()
@@ -95,6 +86,7 @@ class Footage:
                     late = late_ns > MAX_LATE_NS
                     if late:
                         origin_ns, due_ns = origin_ns + late_ns, due_ns + late_ns
+                    encoder.film_at(self._percent)
                     data, keyframe = encoder.encode(frame, keyframe=late)
                     if heard is not None:
                         post(heard)

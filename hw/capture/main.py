@@ -1,7 +1,7 @@
 """The capture process: a source to the agent's socket, until the agent closes it.
 
 Guarantees: sends one init, then fragments as they become complete, and with each look at a picture an observation;
-obeys SoundCommand at the next keyframe; ends with 0 when the socket ends, with 1 and one line on standard error when
+obeys the agent's commands; ends with 0 when the socket ends, with 1 and one line on standard error when
 the source cannot go on or something is wrong with what it was given, with 2 on a wrong command line. May be killed at
 any time: it keeps nothing.
 
@@ -79,9 +79,9 @@ class AgentSocket:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise EOFError from error
 
-    def commands(self) -> list[pipe.SoundCommand]:
+    def commands(self) -> list[pipe.Command]:
         """What the agent has sent since the last call, without waiting. Raises PipeError too."""
-        found: list[pipe.SoundCommand] = []
+        found: list[pipe.Command] = []
         while True:
             try:
                 data = self._connection.recv(pipe.COMMAND_BYTES - len(self._received), socket.MSG_DONTWAIT)
@@ -105,7 +105,10 @@ def serve(connection: socket.socket, source: Source, muxer: Muxer, inbox: Inbox)
     try:
         while True:
             for command in agent.commands():
-                muxer.set_sound(command.on)
+                if isinstance(command, pipe.RateCommand):
+                    source.film_at(command.percent)
+                else:
+                    muxer.set_sound(command.on)
             packet = inbox.take(POLL_S)
             if packet is None:
                 continue

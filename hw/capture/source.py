@@ -14,6 +14,7 @@ picamera2's encoders demand of their outputs. Guarantees that every source gives
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -70,11 +71,27 @@ Packet = Picture | SoundBlock | Look | Ended
 Post = Callable[[Packet], None]
 
 
+class Pacer(Protocol):
+    """The boot clock, and waiting for it."""
+
+    def boot_ns(self) -> int:
+        """CLOCK_BOOTTIME."""
+        ...
+
+    def wait_until(self, boot_ns: int, stop: threading.Event) -> None:
+        """Return when the clock reaches boot_ns, or when `stop` is set."""
+        ...
+
+
 class Source(Protocol):
     """A camera with its microphone, or something that plays one."""
 
     def start(self, post: Post) -> None:
         """Begin to film; returns at once. Called once."""
+        ...
+
+    def film_at(self, percent: int) -> None:
+        """From one of the next pictures on, film with this share of the board's bit rate. Raises CaptureError."""
         ...
 
     def stop(self) -> None:

@@ -326,3 +326,15 @@ def test_sound_is_switched_at_the_press_and_again_for_each_capture(rig: Rig) -> 
     rig.film("XI")
     rig.settle()
     assert rig._capture.recv(100) == pipe.pack_sound(True)
+
+
+def test_the_rate_is_told_when_it_changes_and_to_each_new_capture_process(rig: Rig) -> None:
+    rig.film("IP")
+    assert rig._capture is not None
+    assert rig._capture.recv(100) == pipe.pack_sound(False), "the whole rate is what capture begins with"
+    rig.intake.rate(50)
+    rig.settle()
+    assert rig._capture.recv(100) == pipe.pack_rate(50)
+    rig.film("XI")
+    rig.settle()
+    assert rig._capture.recv(100) == pipe.pack_sound(False) + pipe.pack_rate(50)

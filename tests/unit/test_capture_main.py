@@ -31,6 +31,10 @@ class Script:
     def __init__(self, packets: list[Packet]) -> None:
         self._packets = packets
         self.stopped = False
+        self.percents: list[int] = []
+
+    def film_at(self, percent: int) -> None:
+        self.percents.append(percent)
 
     def start(self, post: Post) -> None:
         for packet in self._packets:
@@ -179,6 +183,18 @@ def test_a_command_in_pieces_is_obeyed(packets: list[Packet], ends: tuple[socket
     read_part(agent)
     headers = [read_part(agent)[0] for _ in range(4)]
     assert [header.sound for header in headers if isinstance(header, pipe.FragmentHeader)] == [False] * 4
+
+
+def test_a_rate_is_passed_on_to_the_source(packets: list[Packet], ends: tuple[socket.socket, socket.socket]) -> None:
+    agent, capture = ends
+    agent.send(pipe.pack_rate(70) + pipe.pack_rate(50))
+    source = Script([*packets, Ended(CaptureError("film", "is over"))])
+    serving = Serving(capture, source)
+    while not isinstance(read_part(agent)[0], pipe.FragmentHeader):
+        pass
+    agent.close()
+    serving.join(60)
+    assert source.percents == [70, 50]
 
 
 def test_an_agent_that_breaks_the_protocol_is_named(

@@ -266,6 +266,34 @@ def test_no_second_takes_more_than_the_boards_highest_rate(bit_rate_bps: int, ma
     assert worst * 8 > max_bit_rate_bps // 4
 
 
+def test_a_lower_rate_is_kept_and_taken_back_without_a_gap_or_another_keyframe() -> None:
+    """Moving noise: what takes all that it is given."""
+    encoder, random = Encoder(Video(320, 180, 25, 1_000_000, 2_000_000)), np.random.default_rng(20)
+    noise = random.integers(0, 256, (270, 320), dtype=np.uint8)
+    seconds: list[int] = []
+    for second, percent in enumerate([100, 100, 100, 35, 35, 35, 100, 100, 100]):
+        encoder.film_at(percent)
+        bits = 0
+        for number in range(25):
+            planes = np.roll(noise, 3 * (25 * second + number), axis=1)
+            data, keyframe = encoder.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p"))
+            assert keyframe == (number == 0)
+            bits += len(data) * 8
+        seconds.append(bits)
+    assert 800_000 < seconds[2] < 1_200_000
+    assert 280_000 < seconds[5] < 450_000
+    assert 800_000 < seconds[8] < 1_200_000
+
+
+def test_footage_is_filmed_at_the_rate_that_is_asked_for(tmp_path: Path) -> None:
+    def size(percent: int) -> int:
+        footage = Footage(make_footage(tmp_path / f"{percent}.mkv", frames=50), VIDEO, SOUND, JumpingPacer())
+        footage.film_at(percent)
+        return sum(len(packet.data) for packet in film(footage, 50) if isinstance(packet, Picture))
+
+    assert size(5) < size(100)
+
+
 def test_stop_ends_a_wait(tmp_path: Path) -> None:
     """A pacer that never wakes but for `stop`."""
 

@@ -100,6 +100,19 @@ def test_sound_command_comes_back(on: bool) -> None:
     assert pipe.parse_command(packed) == pipe.SoundCommand(on)
 
 
+@given(st.integers(1, pipe.MAX_PERCENT))
+def test_rate_command_comes_back(percent: int) -> None:
+    packed = pipe.pack_rate(percent)
+    assert len(packed) == pipe.COMMAND_BYTES
+    assert pipe.parse_command(packed) == pipe.RateCommand(percent)
+
+
+@pytest.mark.parametrize("percent", [0, -1, 101])
+def test_a_writer_cannot_ask_for_another_rate(percent: int) -> None:
+    with pytest.raises(PipeError, match="percent"):
+        pipe.pack_rate(percent)
+
+
 @given(st.binary(min_size=pipe.HEADER_BYTES, max_size=pipe.HEADER_BYTES))
 def test_a_header_has_one_encoding(data: bytes) -> None:
     try:

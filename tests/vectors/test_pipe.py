@@ -10,9 +10,9 @@ import pytest
 
 from agent.errors import PipeError
 from agent.formats.pipe import (
+    Command,
     Header,
     Observation,
-    SoundCommand,
     parse_command,
     parse_header,
     parse_observation,
@@ -23,7 +23,7 @@ from tests.vectors.make_pipe import FOLDER, generate
 INDEX = cast(dict[str, dict[str, dict[str, str]]], json.loads((FOLDER / "index.json").read_text()))
 
 
-def outcome(parse: Callable[[bytes], Header | Observation | SoundCommand], data: bytes) -> str:
+def outcome(parse: Callable[[bytes], Header | Observation | Command], data: bytes) -> str:
     try:
         return repr(parse(data))
     except PipeError as error:
