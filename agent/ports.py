@@ -202,6 +202,19 @@ Post = Callable[[BoardEvent], None]
 MakeDevices = Callable[[Post], Devices]
 
 
+class Radio(Protocol):
+    """The way to the network of a dock, on while the camera is in one. An implementation is made with
+    `post: Callable[[RadioChanged], None]`, and posts from a thread of its own; it begins by being off."""
+
+    def on(self) -> None:
+        """Get onto the dock's network, and try again for as long as it takes. Returns at once."""
+        ...
+
+    def off(self) -> None:
+        """Leave it; nothing is sent any more once OFF is posted. Returns at once."""
+        ...
+
+
 class Broker(Protocol):
     """One connection at a time to a dock's broker: MQTT 5, TLS 1.3, clean start, session expiry 0.
 

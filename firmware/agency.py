@@ -27,6 +27,7 @@ from firmware.certificates import BACKDATED_DAYS, Authority, Issued, PrivateKey,
 from firmware.docks import DockRequest, check_names, dock_toml, mosquitto_acl, mosquitto_conf
 from firmware.folders import Plan, PlannedFile
 from firmware.pkcs8 import private_pem
+from firmware.radio import HOSTAPD_CONF, HOSTAPD_USERS, SUPPLICANT_CONF, hostapd_conf, hostapd_users, supplicant_conf
 
 RETENTION_DAYS: Mapping[str, int] = {"fr-2016": 180, "fr-2022": 30}
 """Six months under the texts of 2016 and 2019; one month under R241-13 as décret 2022-1395 has it."""
@@ -54,7 +55,7 @@ class Holder(StrEnum):
 class Request:
     """What `init` was asked for. `board` is what camera.toml says; `board_toml` is a board file to put beside it.
 
-    `broker` is where cameras find the broker of their dock.
+    `radio`: the board docks over Wi-Fi. `broker` is where cameras find the broker of their dock.
     """
 
     agency: str
@@ -63,6 +64,7 @@ class Request:
     board: str
     board_toml: bytes | None
     simulated: bool
+    radio: bool
     kind: RecipientKind
     profile: str
     prerecord_ms: int
@@ -164,6 +166,8 @@ def _camera_files(
         "camera.pem": PlannedFile(issued.pem),
         **_tls_files("camera-tls", camera, authority, now_ms, random),
     }
+    if request.radio:
+        files[SUPPLICANT_CONF] = PlannedFile(supplicant_conf(request.agency, camera))
     if request.board_toml is not None:
         files[request.board] = PlannedFile(request.board_toml)
     return files
@@ -175,7 +179,12 @@ def _dock_files(
     """What only this dock has. It starts with nobody at its keyboard: its keys are not encrypted either."""
     issued = issue(authority, Role("dock", dock.dock), now_ms, random)
     port = request.broker.port
+    access_point = {
+        HOSTAPD_CONF: PlannedFile(hostapd_conf(request.agency)),
+        HOSTAPD_USERS: PlannedFile(hostapd_users()),
+    }
     return {
+        **(access_point if request.radio else {}),
         "dock.toml": PlannedFile(dock_toml(request.agency, dock, port, request.demo)),
         "dock.key": _key_file(issued.key, None, random),
         "dock.pem": PlannedFile(issued.pem),

@@ -106,6 +106,7 @@ def _request(parsed: argparse.Namespace) -> Request:
         board=BOARD_COPY if is_file else named,
         board_toml=path.read_bytes() if is_file else None,
         simulated=board.simulated,
+        radio=board.parts is not None and board.parts.radio is not None,
         kind=_KINDS[parsed.kind],
         profile=parsed.profile,
         prerecord_ms=parsed.prerecord_s * 1000,

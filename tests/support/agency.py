@@ -130,6 +130,7 @@ def make_agency(
     docks: tuple[str, ...] = (DOCK,),
     broker_port: int = BROKER_PORT,
     intake_port: int = INTAKE_PORT,
+    radio: bool = False,
 ) -> TestAgency:
     """Make `parent/agency` on the real disk and load it. `simulated=False` gives the role `camera`.
 
@@ -144,6 +145,7 @@ def make_agency(
         board="sim",
         board_toml=None,
         simulated=simulated,
+        radio=radio,
         kind=kind,
         profile="fr-2022",
         prerecord_ms=prerecord_ms,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import resource
 import stat
 import subprocess
@@ -43,6 +44,7 @@ REQUEST = Request(
     board="sim",
     board_toml=None,
     simulated=True,
+    radio=False,
     kind=RecipientKind.POST_QUANTUM,
     profile="fr-2022",
     prerecord_ms=30_000,
@@ -461,3 +463,35 @@ def test_the_demo_stays_on_this_computer(agency: TestAgency) -> None:
     broker = (agency.dock_folder() / "mosquitto.conf").read_text().splitlines()
     assert "listener 8883 127.0.0.1" in broker
     assert load_dock(agency.dock_folder() / "dock.toml").intake.host == "127.0.0.1"
+
+
+def test_a_board_with_a_radio_gets_its_network_and_the_dock_an_access_point() -> None:
+    request = replace(REQUEST, radio=True)
+    wired = plan_agency(REQUEST, None, NOW_MS, seeded_random("radio")).plan.files
+    files = plan_agency(request, None, NOW_MS, seeded_random("radio")).plan.files
+    assert files.keys() - wired.keys() == {
+        "cameras/cam-01/wpa_supplicant.conf",
+        "cameras/cam-02/wpa_supplicant.conf",
+        "docks/dock-01/hostapd.conf",
+        "docks/dock-01/hostapd.eap_user",
+    }
+    camera = files["cameras/cam-02/wpa_supplicant.conf"].data.decode()
+    dock = files["docks/dock-01/hostapd.conf"].data.decode()
+    assert f'    ssid="{AGENCY}"\n' in camera
+    assert f"\nssid={AGENCY}\n" in dock
+    assert '    identity="camera-tls:cam-02"\n' in camera
+    assert "\ncountry=FR\n" in camera
+    assert "\ncountry_code=FR\n" in dock
+    named = re.findall(r'(?:ca_cert|client_cert|server_cert|private_key|eap_user_file)="?([^"\n]+)', camera + dock)
+    assert {f"cameras/cam-02/{name}" for name in named[:3]} <= files.keys()
+    assert {f"docks/dock-01/{name}" for name in named[3:]} <= files.keys()
+    for name in files.keys() - wired.keys():
+        assert b"PRIVATE" not in files[name].data
+        assert not re.search(rb"psk|passphrase|password", files[name].data), "no secret is in them"
+
+
+@pytest.mark.parametrize(("board", "has_radio"), [("sim", False), ("zero2w-clipon", True)])
+def test_the_board_says_whether_there_is_a_radio(tmp_path: Path, board: str, has_radio: bool) -> None:
+    arguments = ["init", str(tmp_path / "agency"), "--agency", "pm", "--name", "V", "--camera", "c", "--demo"]
+    assert main([*arguments, "--board", board]) == 0
+    assert (tmp_path / "agency" / "cameras" / "c" / "wpa_supplicant.conf").exists() is has_radio
