@@ -19,10 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import local_socket
-from agent.config import load_board
-from agent.errors import TemoinError
+from agent.config import Board, load_board
+from agent.errors import CaptureError, TemoinError
 from agent.formats import pipe
-from hw.capture.footage import Footage
 from hw.capture.inbox import Inbox
 from hw.capture.level import Level, Meter
 from hw.capture.muxer import Fragment, Init, Muxer
@@ -33,7 +32,7 @@ POLL_S = 0.1
 
 
 class BootClock:
-    """A Pacer of footage: CLOCK_BOOTTIME of this machine."""
+    """A Pacer: CLOCK_BOOTTIME of this machine."""
 
     def boot_ns(self) -> int:
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
@@ -129,11 +128,34 @@ def serve(connection: socket.socket, source: Source, muxer: Muxer, inbox: Inbox)
         source.stop()
 
 
+def source_of(board: Board, footage: Path | None, clock: BootClock) -> Source:
+    """What the board films with; only that is loaded. Raises CaptureError."""
+    if board.parts is not None:
+        if footage is not None:
+            raise CaptureError("--footage", f"the board {board.name} films with its camera", "leave it out")
+        return filmed_by(board, clock)
+    if footage is None:
+        raise CaptureError("--footage", f"the simulated board {board.name} has no camera", "give a video file")
+    from hw.capture.footage import Footage
+
+    return Footage(footage, board.video, board.sound, clock)
+
+
+def filmed_by(board: Board, clock: BootClock) -> Source:
+    """The pictures of a real board's camera, which is opened when it is started."""
+    from hw.capture.camera import Camera
+    from hw.capture.picamera import PicameraDevice
+
+    parts = board.parts
+    assert parts is not None, "a simulated board has no camera"
+    return Camera(lambda: PicameraDevice(board.video, parts), board.video, clock)
+
+
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m hw.capture", description="Films for the agent, over its socket.")
     parser.add_argument("--socket", type=Path, required=True, help="the agent's socket")
     parser.add_argument("--board", type=Path, required=True, help="the board's TOML file")
-    parser.add_argument("--footage", type=Path, required=True, help="a video file to play as if the board filmed it")
+    parser.add_argument("--footage", type=Path, help="a video file to play: what a simulated board films")
     return parser.parse_args(argv)
 
 
@@ -142,10 +164,10 @@ def main(argv: Sequence[str]) -> int:
     arguments = _arguments(argv)
     try:
         board = load_board(arguments.board)
-        footage = Footage(arguments.footage, board.video, board.sound, BootClock())
+        source = source_of(board, arguments.footage, BootClock())
         inbox = Inbox(INBOX_SECONDS * board.video.frames_per_second * 2)
         with local_socket.connect(arguments.socket) as connection:
-            serve(connection, footage, Muxer(board.video, board.sound), inbox)
+            serve(connection, source, Muxer(board.video, board.sound), inbox)
     except TemoinError as error:
         print(f"capture: {error}", file=sys.stderr)  # noqa: T201 - the one line this program says
         return 1

@@ -236,6 +236,17 @@ def test_a_wrong_board_file_is_one_line_and_exit_1(tmp_path: Path, capsys: pytes
     assert said.count("\n") == 1
 
 
+def test_a_simulated_board_needs_footage(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = run_main(capsys, "--socket", "/none", "--board", str(BOARD))
+    assert (code, said) == (1, "capture: --footage: the simulated board sim has no camera; give a video file\n")
+
+
+def test_a_real_board_plays_no_footage(capsys: pytest.CaptureFixture[str]) -> None:
+    board = BOARD.with_name("pi5.toml")
+    code, said = run_main(capsys, "--socket", "/none", "--board", str(board), "--footage", "film.mp4")
+    assert (code, said) == (1, "capture: --footage: the board pi5 films with its camera; leave it out\n")
+
+
 def test_a_wrong_command_line_is_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         main(["--footage", "film.mp4"])
@@ -243,10 +254,27 @@ def test_a_wrong_command_line_is_exit_2(capsys: pytest.CaptureFixture[str]) -> N
     assert "--socket" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("board", "footage"), [("sim.toml", "film.mp4"), ("pi5.toml", None)])
+def test_it_loads_what_it_films_with_and_nothing_else(board: str, footage: str | None, tmp_path: Path) -> None:
+    path = None if footage is None else make_footage(tmp_path / footage, frames=3)
+    program = f"""
+import sys
+from pathlib import Path
+from agent.config import load_board
+from hw.capture.main import BootClock, source_of
+source_of(load_board(Path({str(BOARD.with_name(board))!r})), {f"Path({str(path)!r})" if path else None}, BootClock())
+print(*sorted(name for name in sys.modules if name.startswith(("hw.capture.", "picamera2", "libcamera"))))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {name.removeprefix("hw.capture.") for name in done.stdout.split()}
+    film, camera = {"footage", "fitter"}, {"camera", "picamera"}
+    assert loaded & (film | camera | {"picamera2", "libcamera"}) == (film if footage else camera)
+
+
 def test_it_loads_nothing_of_the_agent_but_errors_configuration_and_formats() -> None:
     program = "import sys, hw.capture.main; print(*sorted(name for name in sys.modules if name.startswith('agent')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    names = ("board_parts", "config", "errors", "formats", "local_socket", "model", "ports", "toml_table")
+    names = ("board_parts", "config", "errors", "formats", "health", "local_socket", "model", "ports", "toml_table")
     allowed = {"agent", *(f"agent.{name}" for name in names)}
     formats = {f"agent.formats.{name}" for name in ("boxes", "mp4", "pipe", "tracks")}
     assert set(done.stdout.split()) <= allowed | formats
