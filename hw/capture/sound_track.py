@@ -1,9 +1,11 @@
 """The sound of one capture, without holes and on the boot clock.
 
 Guarantees: sample n lies at n / rate after the first picture, to within DRIFT_NS, whatever the microphone's own clock
-does: silence is put in where samples are missing, samples that come twice are left out. While sound is switched off,
-nothing that was heard is in any block of the encoder. It remembers which samples were heard for as long as a fragment
-may still hold them.
+does. What is off by more is corrected at once: silence is put in where samples are missing, samples that come twice are
+left out. What is off by more than SLACK_NS is brought back unheard, by single samples that are doubled or dropped where
+the sound moves least, at most one in STEP_NS: a microphone's clock may be wrong by 2,000 ppm. While sound is switched
+off, nothing that was heard is in any block of the encoder. It remembers which samples were heard for as long as a
+fragment may still hold them.
 """
 
 from __future__ import annotations
@@ -11,12 +13,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agent.formats.pipe import MAX_FRAGMENT_NS
 from hw.capture.source import SAMPLE_BYTES, SECOND_NS
 
 BLOCK_SAMPLES = 1024
 """What an AAC encoder takes at once; a packet of it also holds half of the block that follows."""
 DRIFT_NS = 20_000_000
+SLACK_NS = 1_000_000
+STEP_NS = 10_000_000
 
 
 class SoundTrack:
@@ -25,7 +32,8 @@ class SoundTrack:
     def __init__(self, rate: int) -> None:
         self._on = True
         self._on_from = 0
-        self._drift = rate * DRIFT_NS // SECOND_NS
+        self._drift, self._slack, self._step = (rate * ns // SECOND_NS for ns in (DRIFT_NS, SLACK_NS, STEP_NS))
+        self._since_step = 0
         self._keep = rate * (MAX_FRAGMENT_NS + SECOND_NS) // SECOND_NS
         self._held = bytearray()
         self._taken = 0
@@ -55,6 +63,8 @@ class SoundTrack:
             self.fill_to(position)
         elif ahead < -tolerance:
             samples = samples[-ahead * SAMPLE_BYTES :]
+        else:
+            samples = self._drawn_nearer(samples, ahead)
         end = self._end + len(samples) // SAMPLE_BYTES
         first = max(self._end, self._on_from) if self._on else end
         self.fill_to(min(first, end))
@@ -62,6 +72,17 @@ class SoundTrack:
             self._held += samples[(first - end) * SAMPLE_BYTES :]
             if heard:
                 self._remember(first, end)
+
+    def _drawn_nearer(self, samples: bytes, ahead: int) -> bytes:
+        """The samples with as many more, or fewer, as they may have now to end where they should."""
+        self._since_step = min(self._since_step, self._step) + len(samples) // SAMPLE_BYTES
+        steps = min(abs(ahead) - self._slack, self._since_step // self._step)
+        if steps <= 0:
+            return samples
+        self._since_step = 0
+        found = np.frombuffer(samples, "<i2")
+        places = _calmest(found, steps)
+        return (np.insert(found, places, found[places]) if ahead > 0 else np.delete(found, places)).tobytes()
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
         """(position, samples) of each whole block for the encoder."""
@@ -82,3 +103,11 @@ class SoundTrack:
         self._heard.append((first, last))
         while self._heard[0][1] < last - self._keep:
             self._heard.popleft()
+
+
+def _calmest(samples: NDArray[np.int16], count: int) -> list[int]:
+    """Where the sound moves least, once in each of `count` equal parts: the index of a sample that is next to equal to
+    the one after it. Fewer where a part has fewer than two samples."""
+    moves = np.abs(np.diff(samples.astype(np.int32)))
+    parts = np.array_split(np.arange(len(moves)), count)
+    return [int(part[np.argmin(moves[part])]) for part in parts if len(part)]
