@@ -6,9 +6,7 @@ Over a wire, where a kernel has no radio: what only the air has is shown in a vi
 
 from __future__ import annotations
 
-import shutil
 import struct
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,39 +15,24 @@ import pytest
 from agent.adapters.clock import SystemClock
 from agent.model import RadioChanged, RadioFault
 from hw.radio import WifiRadio
-from tests.support.agency import TestAgency, make_agency
+from tests.support.agency import TestAgency
 from tests.support.radio_bench import ASSOCIATED, OFF, ON_A_WIRE, RadioBench, failed
-from tests.support.radio_wired import CAMERA_END, LIMIT_S, Wire
-
-DAY_MS = 24 * 3600 * 1000
+from tests.support.radio_hosts import LIMIT_S, Wire, access_points, agency_of_yesterday
 
 
 @pytest.fixture(scope="module")
 def agency(tmp_path_factory: pytest.TempPathFactory) -> TestAgency:
-    """Made yesterday by this computer's clock, which hostapd goes by."""
-    now_ms = time.time_ns() // 1_000_000 - DAY_MS
-    return make_agency(tmp_path_factory.mktemp("agency"), simulated=False, radio=True, now_ms=now_ms)
+    return agency_of_yesterday(tmp_path_factory.mktemp("agency"), "own")
 
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory: pytest.TempPathFactory) -> TestAgency:
-    """Another agency, of the same name."""
-    now_ms = time.time_ns() // 1_000_000 - DAY_MS
-    return make_agency(tmp_path_factory.mktemp("other"), simulated=False, radio=True, now_ms=now_ms, seed="other")
+    return agency_of_yesterday(tmp_path_factory.mktemp("others"), "others")
 
 
 @pytest.fixture
 def docks(agency: TestAgency, others: TestAgency, tmp_path: Path) -> dict[str, Path | None]:
-    """What may be at the other end."""
-    own = agency.folder / "docks" / "dock-01"
-    refuses, stranger, camera = (tmp_path / name for name in ("refuses", "stranger", "camera"))
-    for made in (refuses, stranger, camera):
-        shutil.copytree(own, made)
-    shutil.copy(others.folder / "ca" / "agency.pem", refuses / "agency.pem")
-    for suffix in ("pem", "key"):
-        shutil.copy(others.folder / "docks" / "dock-01" / f"dock-tls.{suffix}", stranger)
-        shutil.copy(agency.folder / "cameras" / "cam-01" / f"camera-tls.{suffix}", camera / f"dock-tls.{suffix}")
-    return {"dock": own, "nothing": None, "refuses": refuses, "stranger": stranger, "camera": camera}
+    return access_points(agency, others, tmp_path)
 
 
 @pytest.fixture
@@ -61,7 +44,7 @@ def wire(agency: TestAgency, tmp_path: Path) -> Iterator[Wire]:
 @pytest.fixture
 def bench(wire: Wire, docks: dict[str, Path | None]) -> Iterator[RadioBench]:
     def make(post: Callable[[RadioChanged], None]) -> WifiRadio:
-        return WifiRadio(CAMERA_END, SystemClock(), post, wire.control, wire.rfkill, 0.2)
+        return WifiRadio(wire.interface, SystemClock(), post, wire.control, wire.rfkill, 0.2)
 
     def blocked() -> bool:
         return struct.unpack("=IBBBB", wire.rfkill.read_bytes()) == (0, 0, 3, 1, 0)
