@@ -2,8 +2,8 @@
 
 Guarantees: sends one init, then fragments as they become complete, and with each look at a picture an observation;
 obeys the agent's commands; ends with 0 when the socket ends, with 1 and one line on standard error when
-the source cannot go on or something is wrong with what it was given, with 2 on a wrong command line. May be killed at
-any time: it keeps nothing.
+the source cannot go on or something is wrong with what it was given, with 2 on a wrong command line. A microphone that
+is lost or comes back is a line besides. May be killed at any time: it keeps nothing.
 
 Holds no key, no policy and no network. When the agent is slow it waits in `send`, and its inbox fills.
 """
@@ -133,7 +133,10 @@ def source_of(board: Board, footage: Path | None, clock: BootClock) -> Source:
     if board.parts is not None:
         if footage is not None:
             raise CaptureError("--footage", f"the board {board.name} films with its camera", "leave it out")
-        return filmed_by(board, clock)
+        from hw.capture.microphone import FilmWithSound, Microphone
+
+        microphone = Microphone(board.parts.microphone, board.sound.sample_rate_hz, clock, _say)
+        return FilmWithSound(filmed_by(board, clock), microphone)
     if footage is None:
         raise CaptureError("--footage", f"the simulated board {board.name} has no camera", "give a video file")
     from hw.capture.footage import Footage
@@ -149,6 +152,10 @@ def filmed_by(board: Board, clock: BootClock) -> Source:
     parts = board.parts
     assert parts is not None, "a simulated board has no camera"
     return Camera(lambda: PicameraDevice(board.video, parts), board.video, clock)
+
+
+def _say(line: str) -> None:
+    print(f"capture: {line}", file=sys.stderr, flush=True)  # noqa: T201 - to whoever started it
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -169,6 +176,6 @@ def main(argv: Sequence[str]) -> int:
         with local_socket.connect(arguments.socket) as connection:
             serve(connection, source, Muxer(board.video, board.sound), inbox)
     except TemoinError as error:
-        print(f"capture: {error}", file=sys.stderr)  # noqa: T201 - the one line this program says
+        _say(str(error))
         return 1
     return 0

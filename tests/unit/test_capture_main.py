@@ -267,7 +267,7 @@ print(*sorted(name for name in sys.modules if name.startswith(("hw.capture.", "p
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = {name.removeprefix("hw.capture.") for name in done.stdout.split()}
-    film, camera = {"footage", "fitter"}, {"camera", "picamera"}
+    film, camera = {"footage", "fitter"}, {"camera", "picamera", "microphone", "alsa"}
     assert loaded & (film | camera | {"picamera2", "libcamera"}) == (film if footage else camera)
 
 
