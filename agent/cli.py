@@ -131,6 +131,9 @@ def _doctor(parsed: argparse.Namespace) -> int:
     from agent.doctor_facts import Drivers, look_up
     from agent.doctor_report import as_json, exit_code, lines
     from hw.boards import board_file
+    from hw.card_health import card_health
+    from hw.clock import BoardClock
+    from hw.parts_seen import parts_seen
     from hw.sim import onlooker
     from hw.sim.panel import light_now
 
@@ -138,8 +141,18 @@ def _doctor(parsed: argparse.Namespace) -> int:
     try:
         config = load_camera(parsed.config)
         language = config.language
-        board = Drivers(board_file, SystemClock().boot_ns, onlooker.utc_ms, light_now, onlooker.capture_log)
-        found = findings(look_up(config, board))
+        clock = SystemClock()
+        looks = Drivers(
+            board_file,
+            clock.boot_ns,
+            utc_ms=onlooker.utc_ms,
+            light=light_now,
+            capture_log=onlooker.capture_log,
+            rtc=lambda: BoardClock(clock, 0).rtc(),
+            parts=parts_seen,
+            card_health=card_health,
+        )
+        found = findings(look_up(config, looks))
     except ConfigError as error:
         found = unreadable(error)
     sys.stdout.write(as_json(found) if parsed.json else "\n".join(lines(found, language)) + "\n")

@@ -7,59 +7,30 @@ running agent changes while they are gathered may show as it was before or after
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from agent.config import MIB_BYTES, check_footage, check_memory
+from agent.doctor_board import card_health, parts, selftest
 from agent.errors import ConfigError, TemoinError
 from agent.facts import Card, Facts, Journal, Validity
+from agent.finding import Finding, Values
 from agent.formats.fields import format_utc
 from agent.model import TimeSource
+from agent.selftest import LOW_MINUTES, MS_PER_DAY, RENEW_WITHIN_DAYS
 from agent.status import conditions, refusal
 from agent.store.space import minutes_left, reserve_bytes
-from agent.troubles import AGENT, CONDITIONS, FINDINGS, REFUSALS, AgentState, Check, Level, Process
+from agent.troubles import AGENT, CONDITIONS, REFUSALS, AgentState, Level, Process
 
-RENEW_WITHIN_DAYS = 30  # an agency needs some weeks to have its cameras enrolled again
-LOW_MINUTES = 120  # less than a long intervention at the board's usual rate
-_MS_PER_DAY = 86_400_000
 _CARD_ALERTS = frozenset(
     {"card_write_failed", "card_read_failed", "card_delete_failed", "journal_write_failed", "journal_unreadable"}
 )
-
-Values = Mapping[str, str | int]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the doctor. `about` and `about_values`: another entry of the catalogue that this one is about.
-
-    `remedy` replaces the usual one, where what it is about has its own.
-    """
-
-    code: str
-    values: Values = field(default_factory=dict)
-    about: str | None = None
-    about_values: Values = field(default_factory=dict)
-    own_remedy: str | None = None
-
-    @property
-    def check(self) -> Check:
-        return FINDINGS[self.code].check
-
-    @property
-    def level(self) -> Level:
-        return FINDINGS[self.code].advice.level
-
-    @property
-    def remedy(self) -> str | None:
-        return self.own_remedy or FINDINGS[self.code].advice.remedy
 
 
 def findings(facts: Facts) -> tuple[Finding, ...]:
     """Every finding, in the order of `Check`."""
     rules = (
-        *(_configuration, _board, _memory, _certificate, _key, _policy, _card, _space, _journal, _last_run),
-        *(_alerts, _clock, _footage, _run_folder, _agent, _capture, _panel, _network),
+        *(_configuration, _board, _memory, _certificate, _key, _policy, _card, card_health, _space, _journal),
+        *(_last_run, _alerts, _clock, selftest, parts, _footage, _run_folder, _agent, _capture, _panel, _network),
     )
     return tuple(finding for rule in rules for finding in rule(facts))
 
@@ -137,7 +108,7 @@ def _validity(facts: Facts, validity: Validity, valid: str, ending: str, expired
         return Finding(valid, until)
     if now_ms - _error_ms(facts) > validity.last_ms:
         return Finding(expired, until)
-    days = max(0, validity.last_ms - now_ms) // _MS_PER_DAY
+    days = max(0, validity.last_ms - now_ms) // MS_PER_DAY
     return Finding(ending, {**until, "days": days}) if days < RENEW_WITHIN_DAYS else Finding(valid, until)
 
 

@@ -7,7 +7,7 @@ is read. Assumes that files may change while they are read, because the agent ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,14 +20,15 @@ from agent.adapters import machine
 from agent.adapters.disk import RealDisk
 from agent.adapters.signer import FileSigner, load_private_key
 from agent.adapters.status import read_status
-from agent.config import Board, CameraConfig, load_board
+from agent.config import Board, CameraConfig, Services, load_board
 from agent.errors import ConfigError, FormatError, StoreError, TemoinError
-from agent.facts import Agent, Card, Facts, Journal, Machine, Noted, Validity
+from agent.facts import Agent, Card, Facts, Journal, Machine, Noted, SelfTested, Tested, Validity
 from agent.formats import fields
-from agent.formats.canonical import MAX_LONG_LINE_BYTES
+from agent.formats.canonical import MAX_LONG_LINE_BYTES, Object
 from agent.formats.entries import Entry, parse_line
 from agent.formats.fields import encode_base64
 from agent.formats.statement import Policy
+from agent.health import CardHealth, Outcome, SeenPart
 from agent.log_tail import LogTail
 from agent.model import Light
 from agent.ports import Disk
@@ -40,15 +41,18 @@ Found = TypeVar("Found")
 Chain = tuple[x509.Certificate, ...]
 
 MAX_FILES = 8  # 32 MiB of journal, some ten hours of recording without a start
-_NOTED = (b'"kind":"alert"', b'"kind":"refused"', b'"kind":"boot"', b'"kind":"genesis"')
+_NOTED = tuple(f'"kind":"{kind}"'.encode() for kind in ("alert", "refused", "selftest", "boot", "genesis"))
 
 
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """What only the board's own drivers know. `utc_ms` and `light` are asked for simulated boards only.
+    """What only the board's own drivers know. `utc_ms` and `light` are asked for simulated boards only, `rtc` and
+    `parts` for real ones.
 
     `light(run, boot_ns)`: what somebody looking at the board sees. `capture_log(run)`: what the capture process said
-    since it was last started. `boot_ns`: the boot clock, which status and light are on.
+    since it was last started. `boot_ns`: the boot clock, which status and light are on. `rtc`: UTC of the real-time
+    clock in ms, and its error; None if it does not answer. `parts(board, services)`: those that the board file names.
+    `card_health(data)`: of the card that the data folder is on.
     """
 
     board_file: Callable[[str], Path]
@@ -56,6 +60,9 @@ class Drivers:
     utc_ms: Callable[[Path], int]
     light: Callable[[Path, int], Light]
     capture_log: Callable[[Path], Path | None]
+    rtc: Callable[[], tuple[int, int] | None]
+    parts: Callable[[Board, Services | None], tuple[SeenPart, ...]]
+    card_health: Callable[[Path], CardHealth | None]
     open_disk: Callable[[Path], Disk] = RealDisk
 
 
@@ -81,6 +88,8 @@ def look_up(config: CameraConfig, drivers: Drivers) -> Facts:
         run_folder=_or_error(lambda: _run_folder(config.run)),
         agent=_agent(config, drivers, simulated),
         network=_or_error(lambda: _network(config, root)),
+        card_health=drivers.card_health(config.data),
+        parts=() if simulated or isinstance(board, TemoinError) else drivers.parts(board, config.services),
     )
 
 
@@ -193,7 +202,10 @@ def _policy(config: CameraConfig, root: x509.Certificate | TemoinError, last: La
 def _now_ms(config: CameraConfig, board: Board | TemoinError, drivers: Drivers) -> int | None:
     if isinstance(board, TemoinError) or not board.clock.rtc:
         return None
-    return drivers.utc_ms(config.run)
+    if board.simulated:
+        return drivers.utc_ms(config.run)
+    reading = drivers.rtc()
+    return None if reading is None else reading[0]
 
 
 def _agent(config: CameraConfig, drivers: Drivers, simulated: bool) -> Agent:
@@ -236,12 +248,13 @@ def _journal_of(disk: Disk, dev: str, own: str | None) -> Journal | None:
         return None
     lines = disk.read(file_path(last.first_seq)).split(b"\n")[:-1]
     newest = parse_line(lines[-1] + b"\n").head.stamp
-    clean, noted = _since_start(disk)
+    clean, found = _since_start(disk)
     ours = last.state.position.dev == dev and own in (None, last.state.chain[0])
-    return Journal(last, newest, clean, noted, ours)
+    noted = _grouped(entry for entry in found if entry.head.kind != "selftest")
+    return Journal(last, newest, clean, noted, ours, _tested(found))
 
 
-def _since_start(disk: Disk) -> tuple[bool | None, tuple[Noted, ...]]:
+def _since_start(disk: Disk) -> tuple[bool | None, list[Entry]]:
     """How the run before the last start ended, and what was noted since: from the newest file back."""
     found: list[Entry] = []
     clean: bool | None = None
@@ -250,11 +263,11 @@ def _since_start(disk: Disk) -> tuple[bool | None, tuple[Noted, ...]]:
         if start is not None:
             clean = start.body["clean"] is True if start.head.kind == "boot" and start.body is not None else True
             break
-    return clean, _grouped(sorted(found, key=lambda entry: entry.head.seq))
+    return clean, sorted(found, key=lambda entry: entry.head.seq)
 
 
 def _first_of_run(disk: Disk, path: str, found: list[Entry]) -> Entry | None:
-    """Adds the file's alerts and refusals after its last start to `found`; the start, if it is in this file."""
+    """Adds the file's alerts, refusals and self-tests after its last start to `found`; the start, if it is here."""
     for line in reversed(disk.read(path).split(b"\n")[:-1]):
         if not any(kind in line for kind in _NOTED):  # parsing a month of fragments would take minutes
             continue
@@ -264,7 +277,7 @@ def _first_of_run(disk: Disk, path: str, found: list[Entry]) -> Entry | None:
             raise StoreError(path, f"is damaged: {error}", "keep the card as it is for temoin verify") from None
         if entry.head.kind in ("boot", "genesis"):
             return entry
-        if entry.head.kind in ("alert", "refused"):
+        if entry.head.kind in ("alert", "refused", "selftest"):
             found.append(entry)
     return None
 
@@ -280,3 +293,21 @@ def _grouped(entries: Iterable[Entry]) -> tuple[Noted, ...]:
         values = {name: str(value) for name, value in fields.object_of(entry.body, "values").items()}
         grouped[kind, cause] = Noted(kind, cause, count, values, fields.text_of(entry.body, "remedy"))
     return tuple(grouped.values())
+
+
+def _tested(entries: Sequence[Entry]) -> SelfTested | None:
+    """The newest self-test that says anything."""
+    for entry in reversed(entries):
+        if entry.head.kind != "selftest" or entry.body is None:
+            continue
+        checks = entry.body["checks"]
+        assert isinstance(checks, list | tuple), "the body was checked"
+        return SelfTested(entry.head.stamp, tuple(_check_of(one) for one in checks if isinstance(one, Mapping)))
+    return None
+
+
+def _check_of(check: Object) -> Tested:
+    remedy = check["remedy"]
+    values = {name: str(value) for name, value in fields.object_of(check, "values").items()}
+    outcome = Outcome(fields.text_of(check, "outcome"))
+    return Tested(fields.text_of(check, "name"), outcome, values, None if remedy is None else str(remedy))

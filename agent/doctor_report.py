@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping
 
 from agent.catalogue import LANGUAGES, say
-from agent.doctor import Finding, worst
+from agent.doctor import worst
+from agent.finding import Finding
 from agent.terminal import printable
 from agent.troubles import Check, Level
 

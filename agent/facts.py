@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from agent.config import Board, CameraConfig
 from agent.errors import TemoinError
 from agent.formats.statement import Policy
+from agent.health import CardHealth, Outcome, SeenPart
 from agent.model import Light, Stamp
 from agent.status import agent_state
 from agent.store.last import LastFile
@@ -54,15 +55,34 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Tested:
+    """One check of a self-test, in the journal's words."""
+
+    name: str
+    outcome: Outcome
+    values: Mapping[str, str]
+    remedy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTested:
+    """The last `selftest` entry since the last start."""
+
+    stamp: Stamp
+    checks: tuple[Tested, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """What the journal says. `newest` stamps its last entry; `clean`: how the run before the last start ended, None if
-    that is not within reach; `own`: it is signed under this camera's certificate."""
+    that is not within reach; `own`: it is signed under this camera's certificate; `tested`: None if not since then."""
 
     last: LastFile
     newest: Stamp
     clean: bool | None
     noted: tuple[Noted, ...]
     own: bool
+    tested: SelfTested | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +109,8 @@ class Facts:
     """All that was looked up; an error where it could not be had.
 
     `now_ms` is the UTC of the board's own clock, None where it has none. `journal` None: there is none yet. `card`
-    None: there is no data folder. `run_folder`: whether it is there.
+    None: there is no data folder. `run_folder`: whether it is there. `card_health`: None where the card tells nothing.
+    `parts`: none of a simulated board.
     """
 
     config: CameraConfig
@@ -105,3 +126,5 @@ class Facts:
     run_folder: bool | TemoinError
     agent: Agent
     network: Validity | TemoinError | None
+    card_health: CardHealth | None
+    parts: tuple[SeenPart, ...]

@@ -63,3 +63,37 @@ class CardHealth:
 
     used_percent: int | None
     reserve: Reserve | None
+
+
+class PartKind(StrEnum):
+    """The parts of a real board that the kernel shows, and the two services that hold some of them."""
+
+    PINS = "pins"
+    SENSOR = "sensor"
+    ENCODER = "encoder"
+    MICROPHONE = "microphone"
+    CLOCK = "clock"
+    BATTERY = "battery"
+    CHARGER = "charger"
+    LED = "led"
+    KEEPER = "keeper"
+    CAPTURE = "capture"
+    RADIO = "radio"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPart:
+    """A part that the board file names, where it was looked for, and whether it is there."""
+
+    kind: PartKind
+    where: str
+    there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HealthMeasured:
+    """What a board says of its supply, its processor's temperature and its card; None where it does not tell."""
+
+    supply: Supply | None
+    celsius: int | None
+    card: CardHealth | None

@@ -254,17 +254,23 @@ def _battery(known: Known) -> Checked:
     return Checked(SelfCheck.BATTERY, Outcome.WARN if low else Outcome.WELL, values)
 
 
-def _card(health: CardHealth | None) -> Checked:
+def card_outcome(health: CardHealth | None) -> Outcome:
+    """What a card's own words mean."""
     if health is None or (health.used_percent is None and health.reserve is None):
-        return Checked(SelfCheck.CARD, Outcome.UNKNOWN, {})
-    used, reserve = health.used_percent or 0, health.reserve
-    values = {"used_percent": health.used_percent, "reserve": None if reserve is None else reserve.value}
-    outcome = Outcome.WELL
-    if used >= WORN_OUT_PERCENT or reserve is Reserve.URGENT:
-        outcome = Outcome.FAILED
-    elif used >= WORN_PERCENT or reserve is Reserve.WARNING:
-        outcome = Outcome.WARN
-    return Checked(SelfCheck.CARD, outcome, values)
+        return Outcome.UNKNOWN
+    used_percent = health.used_percent or 0
+    if used_percent >= WORN_OUT_PERCENT or health.reserve is Reserve.URGENT:
+        return Outcome.FAILED
+    worn = used_percent >= WORN_PERCENT or health.reserve is Reserve.WARNING
+    return Outcome.WARN if worn else Outcome.WELL
+
+
+def _card(health: CardHealth | None) -> Checked:
+    outcome = card_outcome(health)
+    if health is None or outcome is Outcome.UNKNOWN:
+        return Checked(SelfCheck.CARD, outcome, {})
+    reserve = None if health.reserve is None else health.reserve.value
+    return Checked(SelfCheck.CARD, outcome, {"used_percent": health.used_percent, "reserve": reserve})
 
 
 def _supply(supply: Supply | None) -> Checked:

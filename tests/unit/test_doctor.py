@@ -26,17 +26,21 @@ from hypothesis import strategies as st
 from agent import cli
 from agent.adapters.disk import RealDisk
 from agent.config import MIB_BYTES, load_camera
-from agent.doctor import LOW_MINUTES, RENEW_WITHIN_DAYS, Finding, findings
+from agent.doctor import findings
 from agent.doctor_facts import Drivers, look_up
 from agent.doctor_report import as_json, exit_code, lines, text
 from agent.errors import DiskError
-from agent.facts import Agent, Card, Facts, Machine
+from agent.facts import Agent, Card, Facts, Journal, Machine
+from agent.finding import Finding
 from agent.formats.age import RecipientKind
+from agent.formats.canonical import Value
 from agent.formats.fields import format_utc
-from agent.model import DARK, NS_PER_S, Colour, Light
+from agent.health import CardHealth, Outcome, PartKind, Reserve, SeenPart, SelfCheck
+from agent.model import DARK, NS_PER_S, Colour, Light, Stamp, TimeSource
 from agent.ports import Disk
+from agent.selftest import LOW_MINUTES, RENEW_WITHIN_DAYS
 from agent.states import Event
-from agent.troubles import Level, Process
+from agent.troubles import SELFTEST, Check, Level, Process
 from hw.boards import board_file
 from hw.sim import onlooker
 from hw.sim.disk import SimDisk
@@ -76,7 +80,17 @@ def rig(camera: Path, agency: TestAgency) -> Iterator[Rig]:
 def facts(
     camera: Path, now_ms: int = LATER_MS, boot_ns: int = BOOT_NS, open_disk: Callable[[Path], Disk] = RealDisk
 ) -> Facts:
-    looks = Drivers(board_file, lambda: boot_ns, lambda run: now_ms, light_now, onlooker.capture_log, open_disk)
+    looks = Drivers(
+        board_file,
+        lambda: boot_ns,
+        utc_ms=lambda run: now_ms,
+        light=light_now,
+        capture_log=onlooker.capture_log,
+        rtc=lambda: (now_ms, 2_500),
+        parts=lambda board, services: (),
+        card_health=lambda data: None,
+        open_disk=open_disk,
+    )
     return look_up(load_camera(camera / "camera.toml"), looks)
 
 
@@ -315,7 +329,7 @@ def test_room_is_told_as_time(camera: Path) -> None:
         found = findings(replace(known, card=Card(False, True, free_bytes)))
         assert troubles(found) == expected
     (space,) = [one for one in found if one.check == "space"]
-    assert "2 h 00" in text(space, "en")
+    assert "4 h 00" in text(space, "en")
 
 
 def test_a_card_that_cannot_be_written(camera: Path) -> None:
@@ -657,3 +671,88 @@ def test_whatever_file_is_damaged_the_commands_say_so_in_words(
         assert cli.main(["doctor", "--config", str(camera / "camera.toml")]) == code
         assert cli.main(["status", "--config", str(camera / "camera.toml")]) in (0, 1)
         capsys.readouterr()
+
+
+# The self-test, the card's wear, the parts.
+
+
+def selftest_of(**outcomes: str) -> dict[str, Value]:
+    checks: list[Value] = [
+        {"name": name, "outcome": outcome, "values": {"luma": 16, "contrast": 2}, "remedy": remedy_of(name, outcome)}
+        for name, outcome in outcomes.items()
+    ]
+    return {"checks": checks}
+
+
+def remedy_of(name: str, outcome: str) -> str | None:
+    return SELFTEST.get((SelfCheck(name), Outcome(outcome)))
+
+
+def rows(found: tuple[Finding, ...], check: Check) -> list[tuple[str, str | None, str | None]]:
+    return [(one.code, one.about, one.remedy) for one in found if one.check is check]
+
+
+def test_the_last_self_test_is_shown_check_by_check(rig: Rig, camera: Path) -> None:
+    rig.journal.append("selftest", selftest_of(lens="well", microphone="failed"))
+    rig.journal.append("selftest", selftest_of(lens="failed", focus="warn", microphone="well", card="unknown"))
+    rig.journal.commit()
+    found = findings(facts(camera))
+    assert rows(found, Check.SELFTEST) == [
+        ("selftest_at", None, None),
+        ("selftest_fails", "selftest.lens_failed", "uncover_lens"),
+        ("selftest_warns", "selftest.focus_warn", "wipe_lens"),
+        ("selftest_well", "selftest.microphone_well", None),
+        ("selftest_unknown", "selftest.card_unknown", None),
+    ]
+    said = [text(one, "en") for one in found if one.check is Check.SELFTEST]
+    assert said[1] == "lens covered, or complete darkness (brightness 16, contrast 2)"
+    # It is what the camera found then; what holds now, its conditions say.
+    assert all(one.level is not Level.ERROR for one in found if one.check is Check.SELFTEST)
+
+
+def test_a_self_test_before_the_last_start_is_not_shown(rig: Rig, camera: Path) -> None:
+    rig.journal.append("selftest", selftest_of(lens="failed"))
+    rig.journal.commit()
+    rig.restart()
+    assert rows(findings(facts(camera)), Check.SELFTEST) == [("selftest_none", None, None)]
+
+
+def test_a_self_test_at_an_unknown_time(rig: Rig, camera: Path) -> None:
+    rig.journal.append("selftest", selftest_of(lens="well"))
+    rig.journal.commit()
+    known = facts(camera)
+    assert isinstance(known.journal, Journal)
+    assert known.journal.tested is not None
+    at = Stamp(None, None, TimeSource.NONE, 1, "boot")
+    undated = replace(known, journal=replace(known.journal, tested=replace(known.journal.tested, stamp=at)))
+    assert rows(findings(undated), Check.SELFTEST)[0] == ("selftest_undated", None, None)
+
+
+@pytest.mark.parametrize(
+    ("health", "expected"),
+    [
+        (None, []),
+        (CardHealth(None, None), []),
+        (CardHealth(20, Reserve.NORMAL), ["card_fresh"]),
+        (CardHealth(90, None), ["card_ageing"]),
+        (CardHealth(None, Reserve.WARNING), ["card_ageing"]),
+        (CardHealth(110, Reserve.URGENT), ["card_worn_out"]),
+    ],
+)
+def test_the_wear_of_a_card_that_tells(camera: Path, health: CardHealth | None, expected: list[str]) -> None:
+    found = findings(replace(facts(camera), card_health=health))
+    assert [one.code for one in found if one.check is Check.CARD and one.code != "card_missing"][1:] == expected
+    assert (exit_code(found) == 1) is (expected == ["card_worn_out"])
+
+
+def test_parts_that_are_missing_are_told_with_their_remedies(camera: Path) -> None:
+    pins = SeenPart(PartKind.PINS, "/dev/gpiochip0", True)
+    microphone = SeenPart(PartKind.MICROPHONE, "/proc/asound/mic/pcm0c", False)
+    known = facts(camera)
+    assert rows(findings(replace(known, parts=(pins,))), Check.PARTS) == [("parts_there", None, None)]
+    found = findings(replace(known, parts=(pins, microphone)))
+    assert rows(found, Check.PARTS) == [("microphone_missing", None, "check_microphone_overlay")]
+    assert exit_code(found) == 0
+    gone = findings(replace(known, parts=(replace(pins, there=False), microphone)))
+    assert exit_code(gone) == 1
+    assert "/dev/gpiochip0" in text(next(one for one in gone if one.check is Check.PARTS), "fr")
