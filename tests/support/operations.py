@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.catalogue import LANGUAGES, keys, say
-from agent.troubles import AGENT, CONDITIONS, FINDINGS, REFUSALS, Advice, Check, Level
+from agent.health import Outcome, SelfCheck
+from agent.troubles import AGENT, CONDITIONS, FINDINGS, REFUSALS, SELFTEST, Advice, Check, Level
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations-camera.md"
 END = "<!-- / -->"
@@ -23,6 +24,7 @@ def tables() -> dict[str, str]:
         "agent": _HEAD + "".join(_row(f"agent.{state}", advice) for state, advice in AGENT.items()),
         "refusals": _HEAD + "".join(_row(f"refusal.{cause}", advice) for cause, advice in REFUSALS.items()),
         "conditions": _HEAD + "".join(_row(f"condition.{one}", advice) for one, advice in CONDITIONS.items()),
+        "selftest": _HEAD + "".join(_tested(*row) for row in SELFTEST.items()),
         "doctor": "".join(_findings_of(check) for check in Check),
         "alerts": "| Code | What is said |\n| --- | --- |\n"
         + "".join(f"| `{key}` | {_said(key)} |\n" for key in alerts),
@@ -44,6 +46,12 @@ def rewritten(page: str) -> str:
 def _findings_of(check: Check) -> str:
     rows = "".join(_row(f"doctor.{code}", kind.advice) for code, kind in FINDINGS.items() if kind.check is check)
     return f"\n**{say(f'check.{check}', 'en')}** ({say(f'check.{check}', 'fr')})\n\n{_HEAD}{rows}" if rows else ""
+
+
+def _tested(found: tuple[SelfCheck, Outcome], remedy: str) -> str:
+    check, outcome = found
+    key = f"selftest.{check}_{outcome}"
+    return f"| `{key}` | {_said(key)} | {_said(f'remedy.{remedy}')} |\n"
 
 
 def _row(key: str, advice: Advice) -> str:

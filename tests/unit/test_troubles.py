@@ -60,6 +60,6 @@ def test_the_handbook_has_every_trouble(language: str) -> None:
 
 
 def test_a_page_without_a_place_for_a_table_is_refused() -> None:
-    assert set(tables()) == {"agent", "refusals", "conditions", "doctor", "alerts"}
+    assert set(tables()) == {"agent", "refusals", "conditions", "selftest", "doctor", "alerts"}
     with pytest.raises(ValueError, match="no place for the table agent"):
         rewritten("")
