@@ -33,6 +33,7 @@ OVER_THE_AIR = re.compile(
 
 def agency_of_yesterday(parent: Path, seed: str) -> TestAgency:
     """By this computer's clock, which hostapd goes by. Two of different seeds have the same names and other keys."""
+    parent.mkdir(exist_ok=True)
     now_ms = time.time_ns() // 1_000_000 - DAY_MS
     return make_agency(parent, simulated=False, radio=True, now_ms=now_ms, seed=seed)
 

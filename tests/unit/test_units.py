@@ -99,6 +99,7 @@ def test_the_dock_s_units_and_its_installer_agree_on_where_things_are() -> None:
     assert f"ReadWritePaths={where['HOME_OF_DOCK']}\n" in dock
     assert f"ExecStart={where['PROGRAM']}/bin/temoin-dock " in dock
     assert f"WorkingDirectory={where['HOME_OF_BROKER']}\n" in unit("mosquitto-temoin.conf")
+    assert f"WorkingDirectory={where['HOME_OF_ACCESS_POINT']}\n" in unit("temoin-access-point.service")
     backup = unit("temoin-dock-backup.service")
     assert f"--config {where['HOME_OF_DOCK']}/dock.toml --to-file /etc/temoin-dock/backup" in backup
 
@@ -120,6 +121,7 @@ def test_the_camera_s_units_its_installer_and_its_configuration_agree_on_where_t
     assert f"--pipe {configured['keeper']} " in keeper
     assert f"/run/{settings('temoin-keeper.service', 'RuntimeDirectory')[0]}/panel" == configured["keeper"]
     assert f"d {run} 0750 temoin temoin\n" in (UNITS / "tmpfiles.d" / "temoin.conf").read_text()
+    assert settings("temoin-radio@.service", "WorkingDirectory") == [home]
     for service in (capture, keeper):
         assert "--board /etc/temoin/board.toml" in service
 
@@ -142,10 +144,24 @@ def test_no_board_s_budget_is_more_than_its_units_allow(name: str) -> None:
     assert memory.agent_mib + locked == agent
 
 
-def test_the_broker_does_not_get_the_key_that_signs() -> None:
-    given = re.search(r"for name in ([^;]+); do\n  install [^\n]*HOME_OF_BROKER", unit("dock-install"))
+@pytest.mark.parametrize(
+    ("home", "own"),
+    [
+        ("HOME_OF_BROKER", {"mosquitto.conf", "mosquitto.acl"}),
+        ("HOME_OF_ACCESS_POINT", {"hostapd.conf", "hostapd.eap_user"}),
+    ],
+)
+def test_neither_broker_nor_access_point_gets_the_key_that_signs(home: str, own: set[str]) -> None:
+    given = re.search(rf"for name in ([^;]+); do\n *install [^\n]*{home}", unit("dock-install"))
     assert given is not None
-    assert set(given[1].split()) == {"dock-tls.key", "dock-tls.pem", "agency.pem", "mosquitto.conf", "mosquitto.acl"}
+    assert set(given[1].split()) == {"dock-tls.key", "dock-tls.pem", "agency.pem", *own}
+
+
+@pytest.mark.parametrize(("name", "interface"), [("pi4", "wlan0"), ("zero2w-clipon", "wlan0"), ("sim", "")])
+def test_the_installer_reads_the_radio_of_a_board(name: str, interface: str) -> None:
+    (program,) = re.findall(r"^radio=\$\(sed -n '([^']+)'", unit("camera-install"), re.M)
+    found = subprocess.run(["sed", "-n", program, board_file(name)], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == interface
 
 
 class Pipe:
