@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from agent import VERSION, local_socket
+from agent import VERSION, keys, local_socket
 from agent.adapters.memory import locked_arena
 from agent.adapters.signer import FileSigner
 from agent.adapters.status import write_status
 from agent.button import Button
 from agent.clock import TimeKeeper
 from agent.conditions import Rules
-from agent.config import RING_RESERVE_MS, Board, CameraConfig, Network
+from agent.config import MIB_BYTES, RING_RESERVE_MS, Board, CameraConfig, Network
 from agent.credentials import choose_policy, load_credentials, policy_refused
 from agent.dockside import Dockside
 from agent.errors import CaptureError, DiskError, FormatError, StoreError
@@ -35,6 +35,7 @@ from agent.loops import start_loops
 from agent.model import NS_PER_MS, NS_PER_S, Activity, BatteryChanged, BoardEvent
 from agent.order_box import FOR_CONTROL
 from agent.orders import DockingNews, Kept, Note, Order, Report
+from agent.placing import Placing
 from agent.ports import Disk, MakeDevices, Supervision
 from agent.recorder import Recorder
 from agent.recording import Parts, Settings
@@ -49,6 +50,7 @@ from agent.store.segments import SealBuffer
 from agent.store.space import reserve_bytes
 from agent.supervisor import FOR_REPORTS, TICK_NS, Outside, Supervisor
 from agent.threads import Loop
+from agent.upkeep import Lasting, Upkeep
 
 if TYPE_CHECKING:
     from agent.docking import Neighbours
@@ -124,7 +126,8 @@ class Agent:
             contact=self._contact,
             wipe=ring.wipe,
         )
-        supervisor = self._make_supervisor(policy, outside, journal, recovery)
+        upkeep = self._make_upkeep(policy, intake, keeper, signer, custody)
+        supervisor = self._make_supervisor(policy, outside, upkeep, journal, recovery)
         self._supervisor = supervisor
         recorder = self._make_recorder(policy, keeper, journal, ring, custody)
         if recovery.resume is not None:
@@ -240,7 +243,7 @@ class Agent:
         return self._ring
 
     def _make_supervisor(
-        self, policy: Policy, outside: Outside, journal: Journal, recovery: RecoveryReport
+        self, policy: Policy, outside: Outside, upkeep: Upkeep, journal: Journal, recovery: RecoveryReport
     ) -> Supervisor:
         devices = self._devices
         resume = recovery.resume
@@ -249,6 +252,7 @@ class Agent:
             devices.panel,
             devices.camera,
             outside,
+            upkeep,
             Button(devices.pressed, devices.clock.boot_ns()),
             interrupted=journal.state.interrupted is not None,
             resuming=None if resume is None else (resume.rec, resume.press_ns),
@@ -262,8 +266,27 @@ class Agent:
         parts = Parts(
             journal, self._disk, ring, SealBuffer(), os.urandom, settings, lambda: custody.wearer(keeper.stamp())
         )
+        return Recorder(parts, custody, self._reserve_bytes(policy), self._post)
+
+    def _reserve_bytes(self, policy: Policy) -> int:
         needed = reserve_bytes(policy.prerecord_ms, self._board.video.max_bit_rate_bps)
-        return Recorder(parts, custody, max(needed, self._board.storage.reserve_mib * 1024 * 1024), self._post)
+        return max(needed, self._board.storage.reserve_mib * MIB_BYTES)
+
+    def _make_upkeep(
+        self, policy: Policy, intake: Intake, keeper: TimeKeeper, signer: FileSigner, custody: Custody
+    ) -> Upkeep:
+        lasting = Lasting(
+            sound_wanted=policy.sound,
+            reserve_bytes=self._reserve_bytes(policy),
+            bit_rate_bps=self._board.video.bit_rate_bps,
+            certificate_until_ms=keys.valid_until_ms([x509.load_der_x509_certificate(each) for each in signer.chain]),
+            policy_version=policy.version,
+            policy_from_ms=policy.not_before_ms,
+            levels=self._board.battery,
+        )
+        recipients = parse_recipients(policy.recipients)
+        placing = Placing(recipients, os.urandom, lambda: custody.sector(keeper.stamp()))
+        return Upkeep(lasting, placing, keeper.stamp, intake.rate)
 
     def _make_dockside(
         self,

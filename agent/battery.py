@@ -12,8 +12,13 @@ class BatteryWatch:
     def __init__(self, levels: BatteryLevels) -> None:
         self._levels = levels
         self._warned_percent = 100
-        self.percent: int | None = None
+        self.reading = Battery(None)
         self.empty = False
+
+    @property
+    def percent(self) -> int | None:
+        """The last reading's."""
+        return self.reading.percent
 
     @property
     def low(self) -> bool:
@@ -22,7 +27,8 @@ class BatteryWatch:
 
     def take(self, battery: Battery) -> bool:
         """A new reading; True if the officer is to be warned of it."""
-        percent = self.percent = battery.percent
+        self.reading = battery
+        percent = battery.percent
         self.empty = percent is not None and percent <= self._levels.cut_off_percent and not battery.charging
         if percent is None:
             return False

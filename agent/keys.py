@@ -10,7 +10,7 @@ Sources: RFC 5280; docs/formats.md, "Keys and roles".
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -205,10 +205,15 @@ def _check_common(certificate: x509.Certificate, where: str, at_ms: int | None) 
         _check_validity(certificate, where, at_ms)
 
 
+def valid_until_ms(chain: Iterable[x509.Certificate]) -> int:
+    """The last moment at which all of them are valid: notAfter is a whole second and includes it (RFC 5280,
+    4.1.2.5)."""
+    return min(round(each.not_valid_after_utc.timestamp() * 1000) for each in chain) + 999
+
+
 def _check_validity(certificate: x509.Certificate, where: str, at_ms: int) -> None:
     first_ms = round(certificate.not_valid_before_utc.timestamp() * 1000)
-    # notAfter is a whole second and includes it (RFC 5280, 4.1.2.5).
-    last_ms = round(certificate.not_valid_after_utc.timestamp() * 1000) + 999
+    last_ms = valid_until_ms((certificate,))
     if at_ms < first_ms:
         raise CertificateError(
             f"{where}: not_before", f"is {format_utc(first_ms)}, after {format_utc(at_ms)}", "check the clock"

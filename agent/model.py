@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from agent.health import HealthMeasured
+
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
@@ -263,7 +265,7 @@ class RadioChanged:
     fault: RadioFault | None = None
 
 
-BoardEvent = ButtonEdge | Contact | BatteryChanged | SwitchOff | OutputFailed | RadioChanged
+BoardEvent = ButtonEdge | Contact | BatteryChanged | SwitchOff | OutputFailed | RadioChanged | HealthMeasured | Place
 """What a board posts. A callback that posts returns at once and never raises."""
 
 

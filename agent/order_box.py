@@ -26,7 +26,7 @@ class OrderBox:
     def post(self, order: orders.Order) -> None:
         """Give the order, or tell that it is lost."""
         match order:
-            case orders.Note(kind="alert" | "refused") | orders.CheckRoom() | orders.Located():
+            case orders.Note(kind="alert" | "refused" | "selftest") | orders.CheckRoom() | orders.Located():
                 leaving = FOR_CONTROL
             case orders.Mark() | orders.Notice():
                 leaving = FOR_ENDS
@@ -34,6 +34,11 @@ class OrderBox:
                 leaving = 0
         if not self.mailbox.post(order, leaving=leaving) and leaving < FOR_CONTROL:
             self._no_slot()
+
+    def post_all(self, due: list[orders.Order]) -> None:
+        """Give each of them."""
+        for order in due:
+            self.post(order)
 
     def alert(self, cause: str, values: dict[str, Value], remedy: str) -> None:
         """An `alert` entry."""

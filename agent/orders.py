@@ -149,9 +149,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Whether the card has room for a recording; `why` not, or None."""
+    """Whether the card has room for a recording; `why` not, or None. `free_bytes`: None while it cannot be told."""
 
     why: Unavailable | None
+    free_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from agent.orders import (
 )
 from agent.recording import GROUP_BYTES, Parts, Recording
 from agent.store.custody import Custody
-from agent.store.space import closing_bytes, room
+from agent.store.space import closing_bytes, free_bytes, room
 from agent.store.state import OpenRecording
 
 ENDING_BYTES = closing_bytes() + 2 * GROUP_BYTES
@@ -84,7 +84,8 @@ class Recorder:
             case Start():
                 self._begin(order)
             case CheckRoom():
-                self._report(Room(self._room(self._reserve_bytes)))
+                why = self._room(self._reserve_bytes)
+                self._report(Room(why, free_bytes(self._parts.disk)))
             case Keep() | KeepPolicy() | PurgeDue() | TrimDue() | Settle():
                 self._errands.add(order)
             case _ if self._recording is not None:

@@ -15,7 +15,8 @@ from agent.button import Button, DoubleTap, Gesture, Hold, Press, Stuck, Tap
 from agent.conditions import Conditions, Rules
 from agent.dock_watch import DockWatch
 from agent.formats.canonical import Value
-from agent.intake import Captured, CaptureGone, InitSeen, IntakeReport
+from agent.health import HealthMeasured
+from agent.intake import Captured, CaptureGone, InitSeen, IntakeReport, Observed
 from agent.ladder import CameraWatch
 from agent.mailbox import Mailbox
 from agent.model import (
@@ -30,6 +31,7 @@ from agent.model import (
     GapCause,
     NoticeState,
     OutputFailed,
+    Place,
     StopCause,
     SwitchOff,
     TimeSource,
@@ -40,6 +42,7 @@ from agent.ports import Camera, Panel
 from agent.showing import Showing
 from agent.states import Event, Moment, RecordingLight, moment, next_activity
 from agent.status import Status
+from agent.upkeep import Doing, Upkeep
 
 TICK_NS = 50 * NS_PER_MS
 CHECK_ROOM_NS = 10 * NS_PER_S
@@ -77,6 +80,7 @@ class Supervisor:
         panel: Panel,
         camera: Camera,
         outside: Outside,
+        upkeep: Upkeep,
         button: Button,
         interrupted: bool,
         resuming: tuple[str, int] | None,
@@ -88,6 +92,7 @@ class Supervisor:
         self.orders = self._orders.mailbox
         self._camera = CameraWatch(camera, self._orders.alert)
         self._outside = outside
+        self._upkeep = upkeep
         self._dock = DockWatch()
         self._button = button
         self._activity = Activity.BOOTING
@@ -132,6 +137,7 @@ class Supervisor:
             self._cut_short(GapCause.CAPTURE_RESTART)
         self._due(now_ns)
         self._rest_or_film(now_ns)
+        self._orders.post_all(self._upkeep.step(self._doing(), now_ns))
         self._orders.tell_lost(self.news.refused)
         self._show(now_ns)
 
@@ -180,11 +186,18 @@ class Supervisor:
             case SwitchOff():
                 self._end(Event.SWITCH_OFF, "switched_off", now_ns)
             case OutputFailed():
-                self._output_failed(item.output)
+                if self._showing.failed_first(item.output):
+                    self._orders.alert("output_failed", {"output": item.output}, "check_panel")
             case Contact():
                 self._touched(item.on, now_ns)
+            case Observed() | HealthMeasured() | Place():
+                self._orders.post_all(self._upkeep.take(item, now_ns))
             case orders.Docked() | orders.Progress() | orders.Undocked():
                 self._docking(self._dock.told(item), now_ns)
+
+    def _doing(self) -> Doing:
+        rec = None if self._recording is None else self._rec
+        return Doing(not self._camera.resting, self._dock.docked, rec, self._conditions.battery.reading)
 
     def _capture_gone(self, item: CaptureGone, now_ns: int) -> None:
         self._camera.gone(item.violation, now_ns)
@@ -241,6 +254,7 @@ class Supervisor:
             self._end(self._ending, self._end_cause, now_ns)
 
     def _room(self, item: orders.Room, now_ns: int) -> None:
+        self._upkeep.take(item, now_ns)
         if self._recording is not None:
             return  # a press came after the question: its own answer tells
         if self._unavailable is None and item.why is not None:
@@ -258,10 +272,6 @@ class Supervisor:
             self._showing.tell(Moment.WARNING)
         if self._conditions.battery.empty:
             self._end(Event.CUT_OFF, "battery", now_ns)
-
-    def _output_failed(self, output: str) -> None:
-        if self._showing.failed_first(output):
-            self._orders.alert("output_failed", {"output": output}, "check_panel")
 
     # The dock.
 
@@ -368,7 +378,8 @@ class Supervisor:
 
     def _holding(self) -> frozenset[Condition]:
         recording = self._recording is not None
-        return self._conditions.hold(recording, self._dock.docked, self._camera.failing, self._showing.writer_late)
+        docked, late = self._dock.docked, self._showing.writer_late
+        return self._upkeep.conditions | self._conditions.hold(recording, docked, self._camera.failing, late)
 
     # How it is said.
 

@@ -50,6 +50,14 @@ def room(disk: Disk, reserve_bytes: int) -> Unavailable | None:
     return Unavailable("card_full", {"free_bytes": str(free_bytes), "needed_bytes": str(reserve_bytes)})
 
 
+def free_bytes(disk: Disk) -> int | None:
+    """What is free; None while it cannot be told."""
+    try:
+        return disk.free_bytes()
+    except DiskError:
+        return None
+
+
 def minutes_left(free_bytes: int, reserve_bytes: int, bits_per_second: int) -> int:
     """Whole minutes of footage above the reserve, padding included as in `reserve_bytes`."""
     bytes_per_minute = bits_per_second * MS_PER_MINUTE // 1000 // BITS_PER_BYTE * 11 // 10

@@ -12,7 +12,7 @@ import pytest
 from agent.formats.age import Opener, parse_recipients
 from agent.formats.entries import Entry
 from agent.formats.fields import format_utc
-from agent.model import NS_PER_S, Place
+from agent.model import Place
 from agent.placing import Placing
 from tests.support.agency import NOW_MS, TestAgency, seeded_random
 from tests.support.dock_rig import DockRig
@@ -23,26 +23,25 @@ PARIS = (488_566_133, 23_522_217)
 
 
 class Walk:
-    """A camera whose main loop asks where it is, as agent/__main__.py does."""
+    """A camera whose receiver tells a position with each second that is filmed."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        keeper, custody = rig.keeper, rig.custody
-        recipients = parse_recipients(rig.agency.policy.recipients)
-        self.placing = Placing(recipients, seeded_random("placing"), lambda: custody.sector(keeper.stamp()))
 
     def film(self, script: str, fixed: bool = True) -> None:
         for letter in script:
             self.rig.film(letter)
             if fixed:
-                self.placing.take(Place(*PARIS, 12, self.rig.clock.now_ns))
-            self.step()
-
-    def step(self) -> None:
-        located = self.placing.step(self.rig.clock.now_ns, self.rig.supervisor.status().recording)
-        if located is not None:
-            self.rig.supervisor.orders.post(located)
+                self.rig.supervisor.news.post(Place(*PARIS, 12, self.rig.clock.now_ns))
             self.rig.settle()
+
+    def order_late(self, rec: str | None) -> None:
+        """An order that the writer takes when the recording `rec` has ended."""
+        placing = Placing(parse_recipients(self.rig.agency.policy.recipients), seeded_random("late"), lambda: "Nord")
+        located = placing.step(self.rig.clock.now_ns, rec)
+        assert located is not None
+        self.rig.supervisor.orders.post(located)
+        self.rig.settle()
 
     def opened(self, entry: Entry) -> dict[str, object]:
         assert entry.body is not None
@@ -88,11 +87,7 @@ def test_what_comes_when_the_recording_has_ended_is_no_entry(walk: Walk) -> None
     walk.rig.release()
     assert walk.rig.entries("recording.stop")
     count = len(walk.rig.entries("place"))
-    walk.placing.take(Place(*PARIS, 12, walk.rig.clock.now_ns + 100 * NS_PER_S))
-    late = walk.placing.step(walk.rig.clock.now_ns + 100 * NS_PER_S, rec)
-    assert late is not None
-    walk.rig.supervisor.orders.post(late)
-    walk.rig.settle()
+    walk.order_late(rec)
     assert len(walk.rig.entries("place")) == count == 1
     walk.rig.check()
 
@@ -109,11 +104,7 @@ def test_the_next_recording_does_not_take_what_was_meant_for_the_one_before(walk
     walk.rig.tap()
     walk.film("PP")
     assert walk.rig.supervisor.status().recording not in (None, before)
-    late = Placing(parse_recipients(walk.rig.agency.policy.recipients), seeded_random("late"), lambda: "Nord")
-    located = late.step(walk.rig.clock.now_ns, before)
-    assert located is not None
-    walk.rig.supervisor.orders.post(located)
-    walk.rig.settle()
+    walk.order_late(before)
     recs = [str(each.body["rec"]) for each in walk.rig.entries("place") if each.body is not None]
     assert len(recs) == len(set(recs)) == 2
     walk.rig.check(more=frozenset({"open"}))

@@ -26,9 +26,11 @@ from agent.formats.age import parse_recipients
 from agent.formats.canonical import Object
 from agent.formats.entries import Entry, parse_line
 from agent.formats.fields import ns_of
+from agent.formats.statement import Policy
 from agent.intake import Intake, IntakeReport
 from agent.model import DARK, NS_PER_MS, NS_PER_S, Activity, BatteryChanged, ButtonEdge, Cue, Light
 from agent.orders import Durable, Order, Report
+from agent.placing import Placing
 from agent.recorder import Recorder
 from agent.recording import Parts, Settings
 from agent.ring import Ring
@@ -39,11 +41,12 @@ from agent.store.journal import Journal
 from agent.store.last import read_last
 from agent.store.segments import SealBuffer
 from agent.supervisor import FOR_REPORTS, Outside, Supervisor
+from agent.upkeep import Lasting, Upkeep
 from hw.sim.disk import SimDisk
 from tests.support import mp4
 from tests.support.agency import NOW_MS, TestAgency, seeded_random
 from tests.support.capture import footage_parts
-from tests.support.fake_clock import FakeClock
+from tests.support.fake_clock import UTC_MS, FakeClock
 from tests.support.footage import make_footage
 
 TICK_MS = 50
@@ -218,6 +221,7 @@ class Rig:
                 contact=self._touched,
                 wipe=ring.wipe,
             ),
+            self._upkeep(policy),
             Button(pressed=False, at_ns=self.clock.now_ns),
             interrupted=self.journal.state.interrupted is not None,
             resuming=None if resume is None else (resume.rec, resume.press_ns),
@@ -230,6 +234,21 @@ class Rig:
             pass
         assert custody.wearer(keeper.stamp()) == worn, "the survey finds another wearer than the start did"
         self.settle()
+
+    def _upkeep(self, policy: Policy) -> Upkeep:
+        keeper, custody = self.keeper, self.custody
+        lasting = Lasting(
+            sound_wanted=True,
+            reserve_bytes=RESERVE_BYTES,
+            bit_rate_bps=4_000_000,
+            certificate_until_ms=UTC_MS + 365 * 86_400_000,
+            policy_version=policy.version,
+            policy_from_ms=policy.not_before_ms,
+            levels=LEVELS,
+        )
+        recipients = parse_recipients(policy.recipients)
+        placing = Placing(recipients, self._random, lambda: custody.sector(keeper.stamp()))
+        return Upkeep(lasting, placing, keeper.stamp, self.intake.rate)
 
     def settle(self) -> None:
         """All that follows at once from what was just posted or sent."""
