@@ -26,12 +26,13 @@ LEAST_SEEN = 15  # of the window's 20: fewer say too little
 SILENT_NS = 5 * NS_PER_S  # capture sends an observation each second; a busy machine may be late with a few
 
 MAX_FLAT = 4  # contrast that is not noise: a covered lens shows less, a dark street more
-MAX_FLAT_DARK = 6  # what a sensor's noise leaves at its highest gain, once the board has smoothed it
-DARK_LUMA = 32  # twice the black of video range
+MAX_FLAT_DARK = 5  # what a sensor's noise leaves at its highest gain, once the board has smoothed it
+DARK_LUMA = 24  # black of video range, and a little: where more light comes in, the lens is open
 LONG_EXPOSURE_US = 30_000  # all that a rate of 30 pictures a second leaves: the sensor looks for more light
 HIGH_GAIN_MILLI = 8_000
-MIN_SCENE_CONTRAST = 15  # below, sharpness in whole numbers says nothing
-BLUR_PERMILLE = 3  # of the picture's variance, half the difference of neighbours: sharp scenes have three times as much
+MIN_SCENE_LUMA = 40  # below, noise looks like detail
+MIN_SCENE_CONTRAST = 15  # below, what is left of sharpness is the rounding of pixels to whole numbers
+BLUR_PERMILLE = 2  # of the picture's variance, half the difference of neighbours: sharp scenes have four times as much
 
 DEAD_RMS = 0  # even a silent room moves the lowest bit of a microphone that works
 CLIPPED_SAMPLES = 48  # a thousandth of a second's: a knock has fewer
@@ -163,7 +164,7 @@ def blurred(seen: Observation) -> bool:
     """Whether a scene is in the picture, without its detail."""
     variance = seen.contrast**2
     return (
-        seen.luma > DARK_LUMA
+        seen.luma >= MIN_SCENE_LUMA
         and seen.contrast >= MIN_SCENE_CONTRAST
         and seen.sharpness * 1_000 <= variance * 200 * BLUR_PERMILLE
     )
