@@ -1,8 +1,9 @@
 """The pins of a board, by gpiozero on lgpio: the one place that imports them.
 
 Guarantees: the pin factory is lgpio's and no other (gpiozero left alone falls back to one that a Pi 5 does not have);
-lgpio's folder of notification files is set before lgpio is loaded; an output is off once it is open; a missing or
-unwilling part is a BoardError. No bounce time is set: debouncing is agent/button.py's. Assumes: one factory a process.
+lgpio's folder of notification files is set before lgpio is loaded, and the working directory stays what it was; an
+output is off once it is open; a missing or unwilling part is a BoardError. No bounce time is set: debouncing is
+agent/button.py's. Assumes: one factory a process, opened before there are threads that mind the working directory.
 """
 
 from __future__ import annotations
@@ -58,7 +59,11 @@ def open_factory(folder: Path) -> Factory:
         factory: Factory = LGPIOFactory()
         return factory
 
-    return _opened("gpio", "check the user's group gpio, and that the kernel shows /dev/gpiochip0", made)
+    here = Path.cwd()
+    try:
+        return _opened("gpio", "check the user's group gpio, and that the kernel shows /dev/gpiochip0", made)
+    finally:
+        os.chdir(here)  # lgpio goes into its folder when it is loaded: every relative path of ours would be another one
 
 
 def open_input(factory: Factory, pin: Pin) -> Input:
