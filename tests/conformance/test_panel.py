@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Bench:
     seen: Callable[[], Light]
     break_outputs: Callable[[], None]
     posted: list[OutputFailed]
+    close: Callable[[], None]
 
 
 def simulated(run: Path) -> Bench:
@@ -42,19 +43,22 @@ def simulated(run: Path) -> Bench:
         lambda: light_now(folder, clock.now_ns),
         lambda: shutil.rmtree(folder),
         posted,
+        lambda: None,
     )
 
 
 def kept(run: Path) -> Bench:
-    """The pipe, the keeper, and gpiozero's mock pins: who looks at them sees what an officer sees."""
+    """The pipe, the keeper, and pins, mock or the kernel's: who looks at them sees what an officer sees."""
     board = KeptBoard(run / "panel")
-    return Bench(board.clock, board.panel, board.seen, board.end_keeper, board.posted)
+    return Bench(board.clock, board.panel, board.seen, board.end_keeper, board.posted, board.close)
 
 
 @pytest.fixture(params=[simulated, kept])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     make: Callable[[Path], Bench] = request.param
-    return make(tmp_path)
+    bench = make(tmp_path)
+    yield bench
+    bench.close()
 
 
 def test_dark_until_something_is_shown(bench: Bench) -> None:

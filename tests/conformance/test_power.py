@@ -13,6 +13,8 @@ from agent.model import Battery
 from agent.ports import Power
 from hw.power import KernelPower
 from hw.sim.power import SimPower
+from tests.support.driven_battery import DrivenBattery
+from tests.support.real_parts import REAL_PARTS
 
 
 @dataclass
@@ -47,11 +49,27 @@ def of_the_kernel(run: Path) -> Bench:
     )
 
 
+def of_the_driver(run: Path) -> Bench:
+    """The kernel's own files, of its driver for tests; it is told to leave charging to the contact."""
+    battery = DrivenBattery()
+    battery.set("status", "not-charging")
+    battery.set("capacity", "100")
+    contact = [False]
+    supplies = Supplies(DrivenBattery.NAME, None, None)
+    power = KernelPower(supplies, lambda: contact[0])
+    return Bench(
+        lambda percent: battery.set("capacity", str(percent)),
+        lambda on: contact.__setitem__(0, on),
+        lambda: KernelPower(supplies, lambda: contact[0]),
+        power.measure,
+    )
+
+
 def _write(path: Path, number: int) -> None:
     path.write_text(f"{number}\n")
 
 
-@pytest.fixture(params=[simulated, of_the_kernel])
+@pytest.fixture(params=[simulated, of_the_kernel, *([of_the_driver] if REAL_PARTS else [])])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     make: Callable[[Path], Bench] = request.param
     return make(tmp_path)

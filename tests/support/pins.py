@@ -1,4 +1,4 @@
-"""A real board's parts on gpiozero's mock pins, and an observer who looks at the pins alone."""
+"""A real board's parts on pins, mock or the kernel's, and an observer who looks at the pins alone."""
 
 from __future__ import annotations
 
@@ -8,16 +8,62 @@ from typing import Protocol
 
 from gpiozero.pins.mock import MockFactory
 
-from agent.board_parts import BoardParts, Pin
+from agent.board_parts import BoardParts, Level, Pin
 from agent.config import load_board
 from agent.model import DARK, NS_PER_MS, Colour, Light, OutputFailed, Pattern
 from hw.boards import board_file
+from hw.gpio import Factory
 from hw.keeper import Keeper, PipeReader, open_outputs, turn
 from hw.panel import PipedPanel
 from tests.support.fake_clock import FakeClock
+from tests.support.real_parts import REAL_PARTS
 
 GLANCE_NS = 25 * NS_PER_MS
 GLANCES = 40  # a second of looking: two turns of the slowest light
+
+
+class Header(Protocol):
+    """The header's pins, as somebody with a probe sees and drives them. `drive` returns once it was called back."""
+
+    @property
+    def factory(self) -> Factory: ...
+
+    def drive(self, pin: Pin, on: bool) -> None: ...
+
+    def is_on(self, pin: Pin) -> bool: ...
+
+    def pull(self, pin: Pin) -> str:
+        """up, down: where the board pulls an input to."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class MockHeader:
+    """gpiozero's mock pins."""
+
+    def __init__(self) -> None:
+        self.factory = MockFactory()
+
+    def drive(self, pin: Pin, on: bool) -> None:
+        mock = self._mock(pin)
+        if on == (pin.active is Level.HIGH):
+            mock.drive_high()
+        else:
+            mock.drive_low()
+
+    def is_on(self, pin: Pin) -> bool:
+        return self._mock(pin).state == (pin.active is Level.HIGH)
+
+    def pull(self, pin: Pin) -> str:
+        return self._mock(pin).pull
+
+    def close(self) -> None:
+        self.factory.close()
+
+    def _mock(self, pin: Pin) -> MockPin:
+        found: MockPin = self.factory.pin(f"GPIO{pin.gpio}")
+        return found
 
 
 class MockPin(Protocol):
@@ -31,24 +77,13 @@ class MockPin(Protocol):
     def drive_low(self) -> None: ...
 
 
-class Pins:
-    """The header's pins, as somebody with a probe sees and drives them."""
+def header() -> Header:
+    """The kernel's simulated chip where there is one, else gpiozero's mock pins."""
+    if not REAL_PARTS:
+        return MockHeader()
+    from tests.support.real_pins import ChipHeader
 
-    def __init__(self) -> None:
-        self.factory = MockFactory()
-
-    def pin(self, pin: Pin) -> MockPin:
-        found: MockPin = self.factory.pin(f"GPIO{pin.gpio}")
-        return found
-
-    def is_on(self, pin: Pin) -> bool:
-        return self.pin(pin).state == (pin.active == "high")
-
-    def drive(self, pin: Pin, on: bool) -> None:
-        if on == (pin.active == "high"):
-            self.pin(pin).drive_high()
-        else:
-            self.pin(pin).drive_low()
+    return ChipHeader()
 
 
 def clip_on() -> BoardParts:
@@ -65,7 +100,7 @@ class KeptBoard:
         self.reader_path = path
         self.clock = FakeClock()
         self.posted: list[OutputFailed] = []
-        self.pins = Pins()
+        self.pins = header()
         self.parts = clip_on()
         self.keeper = Keeper(open_outputs(self.parts, self.pins.factory))
         self.reader: PipeReader | None = PipeReader(path)
@@ -75,6 +110,13 @@ class KeptBoard:
         """The keeper's turn at this moment."""
         assert self.reader is not None
         return turn(self.keeper, self.reader, self.clock.now_ns)
+
+    def close(self) -> None:
+        """Everything that was opened here."""
+        self.panel.close()
+        if self.reader is not None:
+            self.end_keeper()
+        self.pins.close()
 
     def end_keeper(self) -> None:
         """Its process is gone."""

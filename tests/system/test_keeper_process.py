@@ -1,7 +1,11 @@
-"""The keeper as a process, a pipe of the kernel's, and an agent that is stopped and killed. Its lamps are files."""
+"""The keeper as a process, a pipe of the kernel's, and an agent that is stopped and killed.
+
+Its lamps are files made like the kernel's LEDs; where the kernel has a simulated chip, they are its pins.
+"""
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +17,11 @@ import pytest
 
 from agent.model import NS_PER_S
 from hw.boards import board_file
+from tests.support.gpio_sim import Chip
+from tests.support.real_parts import REAL_PARTS
 
 HELD_MS = 600
+RED_PIN = 5  # the clip-on's
 MARGIN_S = 5.0  # of a busy machine; what is asked is that it ends at all
 
 KEEPER = """
@@ -43,23 +50,35 @@ while True:
 
 
 class Bench:
+    """Lamps that are files."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.lamp = folder / "leds" / "red" / "brightness"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.wire()
+
+    def wire(self) -> None:
+        """The board file, and the lamps that it names."""
         text = board_file("zero2w-clipon").read_text()
         for name in ("red", "green", "blue"):
-            led = folder / "leds" / name
+            led = self.folder / "leds" / name
             led.mkdir(parents=True)
             (led / "trigger").write_text("none\n")
             (led / "max_brightness").write_text("1\n")
             (led / "brightness").write_text("1\n")
             before = next(line for line in text.splitlines() if line.startswith(f"{name} = {{"))
             text = text.replace(before, f'{name} = {{ led = "{name}" }}')
-        (folder / "board.toml").write_text(text)
-        self.processes: list[subprocess.Popen[bytes]] = []
+        (self.folder / "board.toml").write_text(text)
 
-    def start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([sys.executable, "-c", program, str(self.folder), *arguments])
+    def keeper(self) -> subprocess.Popen[bytes]:
+        return self.start("-c", KEEPER, str(self.folder))
+
+    def agent(self, held_ms: int) -> subprocess.Popen[bytes]:
+        return self.start("-c", AGENT, str(self.folder), str(held_ms))
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, *arguments])
         self.processes.append(process)
         return process
 
@@ -73,6 +92,22 @@ class Bench:
             process.wait()
 
 
+class ChipBench(Bench):
+    """Lamps on pins of the kernel's simulated chip, and the keeper as a board starts it."""
+
+    def wire(self) -> None:
+        shutil.copy(board_file("zero2w-clipon"), self.folder / "board.toml")
+        self.chip = Chip()
+        (self.folder / "lgpio").mkdir()
+
+    def keeper(self) -> subprocess.Popen[bytes]:
+        board, pipe, lgpio = (str(self.folder / name) for name in ("board.toml", "panel", "lgpio"))
+        return self.start("-m", "hw.keeper", "--board", board, "--pipe", pipe, "--folder", lgpio)
+
+    def lit(self) -> bool:
+        return self.chip.high(RED_PIN)
+
+
 def wait_until(true: Callable[[], bool], within_s: float) -> float:
     """The seconds that it took."""
     began_ns = time.monotonic_ns()
@@ -84,36 +119,39 @@ def wait_until(true: Callable[[], bool], within_s: float) -> float:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
+    bench = ChipBench(tmp_path) if REAL_PARTS else Bench(tmp_path)
     yield bench
     bench.close()
 
 
-def test_the_light_goes_dark_when_the_agent_is_stopped_and_when_it_is_killed(bench: Bench) -> None:
-    keeper = bench.start(KEEPER)
+def test_the_light_goes_dark_when_the_agent_is_stopped_and_when_it_is_killed(
+    bench: Bench, record_property: Callable[[str, object], None]
+) -> None:
+    keeper = bench.keeper()
     wait_until(lambda: not bench.lit() and (bench.folder / "panel").is_fifo(), 20)
-    agent = bench.start(AGENT, str(HELD_MS))
+    agent = bench.agent(HELD_MS)
     for last in (signal.SIGSTOP, signal.SIGKILL):
         wait_until(bench.lit, 20)
         agent.send_signal(last)
         took_s = wait_until(lambda: not bench.lit(), HELD_MS / 1000 + MARGIN_S)
         assert took_s > (HELD_MS - 200) / 1000, "not before its deadline"
+        record_property(f"dark after {last.name}", f"{took_s * 1000:.0f} ms of {HELD_MS}")
         print(f"{last.name}: dark after {took_s * 1000:.0f} ms of {HELD_MS}")
         agent.send_signal(signal.SIGCONT)
     assert keeper.poll() is None
-    bench.start(AGENT, str(HELD_MS))
+    bench.agent(HELD_MS)
     wait_until(bench.lit, 20)
 
 
 def test_a_keeper_that_is_told_to_end_is_dark(bench: Bench) -> None:
-    keeper = bench.start(KEEPER)
+    keeper = bench.keeper()
     wait_until((bench.folder / "panel").is_fifo, 20)
-    bench.start(AGENT, "60000")
+    bench.agent(60_000)
     wait_until(bench.lit, 20)
     keeper.terminate()
     assert keeper.wait(timeout=20) == 0
     assert not bench.lit()
-    bench.start(KEEPER)
+    bench.keeper()
     wait_until(bench.lit, 20)
 
 

@@ -1,4 +1,4 @@
-"""Button, switch-off input and contact on gpiozero's mock pins."""
+"""Button, switch-off input and contact on pins, mock or the kernel's."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from hw.gpio import open_input, open_output
 from hw.inputs import BoardInputs
 from hw.watch import MEASURE_NS, BoardWatch
 from tests.support.fake_clock import FakeClock
-from tests.support.pins import Pins, clip_on
+from tests.support.pins import clip_on, header
 
 WIRING = clip_on().wiring
 
 
 class Bench:
     def __init__(self) -> None:
-        self.pins = Pins()
+        self.pins = header()
         self.clock = FakeClock()
         self.posted: list[BoardEvent] = []
         self.woken = 0
-        for pin in (WIRING.button, WIRING.switch_off, WIRING.contact):
-            self.pins.pin(pin)
 
     def inputs(self) -> BoardInputs:
-        """Opened as on a board: gpiozero pulls a mock pin to its idle level, whatever drove it before."""
+        """Opened as on a board: gpiozero pulls a pin to its idle level, whatever drove it before."""
         return BoardInputs(WIRING, self.pins.factory, self.clock, self.posted.append, self._wake)
 
     def _wake(self) -> None:
@@ -36,8 +34,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.pins.close()
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_button_that_is_down_before_the_first_callback_is_a_level_and_one_afte
 
 def test_the_idle_levels_are_pulled_to_by_the_board(bench: Bench, inputs: BoardInputs) -> None:
     assert (inputs.pressed, inputs.contact) == (False, False)
-    assert bench.pins.pin(WIRING.button).pull == "up"
+    assert bench.pins.pull(WIRING.button) == "up"
 
 
 def test_switching_off_takes_five_seconds_without_a_break(bench: Bench, inputs: BoardInputs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,10 @@ told = st.builds(HeldLight, lights, st.none() | moments) | st.builds(
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> KeptBoard:
-    return KeptBoard(tmp_path / "panel")
+def board(tmp_path: Path) -> Iterator[KeptBoard]:
+    board = KeptBoard(tmp_path / "panel")
+    yield board
+    board.close()
 
 
 @given(told)
