@@ -88,6 +88,30 @@ def test_what_a_unit_names_is_there() -> None:
                 assert named in names, f"{path.name}: {named}"
 
 
+def test_systemd_makes_the_users_as_they_are_said(tmp_path: Path) -> None:
+    """Each is of the groups whose sockets and devices it needs, and of no other."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/group").write_text("video:x:44:\naudio:x:29:\n")
+    users = UNITS / "sysusers.d" / "temoin.conf"
+    done = subprocess.run(
+        ["systemd-sysusers", f"--root={tmp_path}", users], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    members = {
+        name: set(filter(None, users.split(",")))
+        for name, _, _, users in (line.split(":") for line in (tmp_path / "etc/group").read_text().splitlines())
+    }
+    capture, keeper, agent = "temoin-capture", "temoin-keeper", "temoin"
+    assert members == {
+        "video": {capture},
+        "audio": {capture},
+        "gpio": {agent, keeper},
+        agent: {capture},
+        capture: set(),
+        keeper: {agent},
+    }
+
+
 def places(installer: str) -> dict[str, str]:
     return dict(re.findall(r"^([A-Z_]+)=(/\S+)$", unit(installer), re.M))
 
@@ -195,7 +219,8 @@ def test_a_service_that_has_failed_shows_that_nothing_is_recorded(pipe: Pipe, re
     assert told.light == panel(Activity.REFUSING, frozenset())
     assert told.dark_at_ns is not None
     left_ns = told.dark_at_ns - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    rest_s = sum(int(text.split()[-1]) for text in settings("temoin-again.service", "ExecStart") if "sleep" in text)
+    rest_s = int(settings("temoin-again.timer", "OnUnitInactiveSec")[0])
+    rest_s += int(settings("temoin-again.timer", "AccuracySec")[0])
     assert rest_s * NS_PER_S < left_ns <= 60 * NS_PER_S
 
 
