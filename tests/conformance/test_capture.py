@@ -13,7 +13,7 @@ import pytest
 from agent import local_socket
 from agent.errors import CaptureError
 from hw.capture_service import KILL_WITHIN_S
-from tests.support.filming import WITHIN_S, Filming, MakeFilming, Serviced
+from tests.support.capture_ways import WITHIN_S, Filming, MakeFilming, Serviced
 
 LAST_WORDS = "capture: no more film"
 
