@@ -160,14 +160,14 @@ def _gropes(seen: Observation) -> bool:
     return seen.luma <= DARK_LUMA and (exposed or amplified)
 
 
+def shows(seen: Observation) -> bool:
+    """Whether there is a scene bright and rich enough to tell whether it is sharp."""
+    return seen.luma >= MIN_SCENE_LUMA and seen.contrast >= MIN_SCENE_CONTRAST
+
+
 def blurred(seen: Observation) -> bool:
-    """Whether a scene is in the picture, without its detail."""
-    variance = seen.contrast**2
-    return (
-        seen.luma >= MIN_SCENE_LUMA
-        and seen.contrast >= MIN_SCENE_CONTRAST
-        and seen.sharpness * 1_000 <= variance * 200 * BLUR_PERMILLE
-    )
+    """Whether a scene that shows has no detail."""
+    return seen.sharpness * 1_000 <= seen.contrast**2 * 200 * BLUR_PERMILLE
 
 
 def _all(seen: tuple[Observation, ...], rule: Callable[[Observation], bool], found: Outcome) -> Outcome:
@@ -191,8 +191,11 @@ def _lens(seen: tuple[Observation, ...]) -> Checked:
 
 
 def _focus(seen: tuple[Observation, ...]) -> Checked:
-    values = {"contrast": seen[-1].contrast, "sharpness": seen[-1].sharpness} if seen else {}
-    return Checked(SelfCheck.FOCUS, _all(seen, blurred, Outcome.WARN), values)
+    judged = tuple(one for one in seen if shows(one))
+    if len(judged) < LEAST_SEEN:
+        return Checked(SelfCheck.FOCUS, Outcome.UNKNOWN, {})
+    values = {"contrast": judged[-1].contrast, "sharpness": judged[-1].sharpness}
+    return Checked(SelfCheck.FOCUS, _all(judged, blurred, Outcome.WARN), values)
 
 
 def _microphone(known: Known, seen: tuple[Observation, ...]) -> Checked:
