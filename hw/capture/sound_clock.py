@@ -6,9 +6,10 @@ all others. A card whose clock is wrong by 200 ppm moves within that window by 2
 
 Guarantees: a block's time is that of its first sample, no later than its arrival, off by no more than the least
 lateness in the window and 0.2 ms for each second of it; it rises strictly. A block whose arrival is not in line (more
-than LATE_NS behind the envelope) is held until the next one that is: then it was only late. When none is for SETTLE_NS,
-samples were lost unsaid: the envelope begins anew, and the hole is where it was found. The same at the start, and after
-a loss that was told.
+than LATE_NS behind the envelope) is held until the next one that is: then it was only late. When none is for SETTLE_NS
+of reading without a stall, samples were lost unsaid: the envelope begins anew, the hole is where it was found, and what
+may lie on either side of it is left out. The same at the start, and after a loss that was told. Nothing is held for
+more than MAX_HELD_NS of sound.
 
 Assumes that a device delivers what it buffered as fast as it is read, so that a reader who was late is in line again
 at the end of it. Silent losses below LATE_NS shift the sound by as much, for no longer than WINDOW_NS.
@@ -16,13 +17,16 @@ at the end of it. Silent losses below LATE_NS shift the sound by as much, for no
 
 from __future__ import annotations
 
+import sys
 from collections import deque
+from dataclasses import dataclass
 
 from hw.capture.source import SAMPLE_BYTES, SECOND_NS, SoundBlock
 
 WINDOW_NS = 10 * SECOND_NS
 LATE_NS = 30_000_000
 SETTLE_NS = 150_000_000
+MAX_HELD_NS = 3 * SECOND_NS  # more than a buffer holds
 
 
 class SoundClock:
@@ -34,49 +38,87 @@ class SoundClock:
         self._envelope = _Envelope()
         self._doubt: _Envelope | None = None
         self._doubt_since_ns = 0
-        self._held: list[tuple[int, bytes]] = []
+        self._arrived_ns = 0
+        self._held: list[_Held] = []
         self._last_ns = -1
 
     def take(self, samples: bytes, arrival_ns: int) -> list[SoundBlock]:
         """Samples that follow those before, whose last one was there at arrival_ns; the blocks whose time is known."""
         if not samples:
             return []
-        self._held.append((self._count, samples))
-        self._count += len(samples) // SAMPLE_BYTES
+        first, self._count = self._count, self._count + len(samples) // SAMPLE_BYTES
         origin_ns = arrival_ns - self._span_ns(self._count)
+        span_ns, since_ns = self._span_ns(self._count - first), arrival_ns - self._arrived_ns
+        self._arrived_ns = arrival_ns
+        stalled = since_ns > span_ns + LATE_NS
+        self._held.append(_Held(first, samples, origin_ns, waited_for=not stalled and since_ns >= span_ns // 2))
         known_ns = self._envelope.lowest_ns(arrival_ns)
         if known_ns is not None and origin_ns <= known_ns + LATE_NS:
             self._envelope.add(arrival_ns, origin_ns)
             self._doubt = None
-            return self._release(arrival_ns)
-        if self._doubt is None:
-            self._doubt, self._doubt_since_ns = _Envelope(), arrival_ns
-        self._doubt.add(arrival_ns, origin_ns)
-        if arrival_ns - self._doubt_since_ns < SETTLE_NS:
+            return self._release()
+        doubt = self._doubt
+        if doubt is None or stalled:
+            self._bound_what_came_before(doubt)
+            doubt, self._doubt_since_ns = _Envelope(), arrival_ns
+        doubt.add(arrival_ns, origin_ns)
+        self._doubt = doubt
+        held_ns = self._span_ns(self._count - self._held[0].count)
+        if arrival_ns - self._doubt_since_ns < SETTLE_NS and held_ns < MAX_HELD_NS:
             return []
-        self._envelope, self._doubt = self._doubt, None
-        return self._release(arrival_ns)
+        self._envelope, self._doubt = doubt, None
+        if known_ns is not None:
+            self._leave_out_what_is_of_either_side()
+        return self._release()
 
-    def lost(self, now_ns: int) -> list[SoundBlock]:
-        """The device says that samples were lost after those that were taken."""
-        if self._doubt is not None and self._envelope.lowest_ns(now_ns) is None:
+    def lost(self) -> list[SoundBlock]:
+        """The device says that samples were lost after those that were taken; the blocks that were still held."""
+        if self._doubt is not None and self._envelope.lowest_ns(self._arrived_ns) is None:
             self._envelope = self._doubt
-        released = self._release(now_ns)
+        released = self._release()
         self._count, self._envelope, self._doubt = 0, _Envelope(), None
         return released
 
-    def _release(self, now_ns: int) -> list[SoundBlock]:
-        held, self._held = self._held, []
-        origin_ns = self._envelope.lowest_ns(now_ns)
+    def _bound_what_came_before(self, doubt: _Envelope | None) -> None:
+        """What came before a stall was heard no later than its own arrivals say, whatever was lost in the stall."""
+        bound_ns = None if doubt is None else doubt.lowest_ns(self._doubt_since_ns)
+        if bound_ns is not None:
+            for held in self._held[:-1]:
+                held.bound_ns = min(held.bound_ns, bound_ns)
+
+    def _leave_out_what_is_of_either_side(self) -> None:
+        """What came late, lay ready or followed a stall may have been heard before the loss or after it: nobody knows.
+        The first block that was waited for and is in line was heard after it."""
+        origin_ns = self._envelope.lowest_ns(self._arrived_ns)
+        assert origin_ns is not None, "it has just begun"
+        while self._held and (not self._held[0].waited_for or self._held[0].origin_ns > origin_ns + LATE_NS):
+            self._held.pop(0)
+
+    def _release(self) -> list[SoundBlock]:
+        released, self._held = self._held, []
+        origin_ns = self._envelope.lowest_ns(self._arrived_ns)
         blocks: list[SoundBlock] = []
-        for count, samples in held:
+        for held in released:
             assert origin_ns is not None, "what is held has arrived, and has left its lateness"
-            self._last_ns = max(origin_ns + self._span_ns(count), self._last_ns + 1)
-            blocks.append(SoundBlock(self._last_ns, samples, heard=True))
+            heard_ns = min(origin_ns, held.bound_ns) + self._span_ns(held.count)
+            self._last_ns = max(heard_ns, self._last_ns + 1)
+            blocks.append(SoundBlock(self._last_ns, held.samples, heard=True))
         return blocks
 
     def _span_ns(self, count: int) -> int:
         return count * SECOND_NS // self._rate_hz
+
+
+@dataclass(slots=True)
+class _Held:
+    """Samples whose time is not known yet; `count` came before them. The card's first sample was heard at origin_ns if
+    they were not late, and at bound_ns at the latest. `waited_for`: they neither lay ready nor followed a stall."""
+
+    count: int
+    samples: bytes
+    origin_ns: int
+    waited_for: bool
+    bound_ns: int = sys.maxsize
 
 
 class _Envelope:

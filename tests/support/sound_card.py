@@ -126,21 +126,32 @@ class RunningCard:
 
 
 class Listener:
-    """A `post` that hands on blocks up to a time of the clock, and then says so."""
+    """A `post` that hands on blocks up to a time of the clock, and then says so; `wait` raises what `take` did."""
 
     def __init__(self, pacer: JumpingPacer, until_ns: int, take: Callable[[SoundBlock], None]) -> None:
         self._pacer = pacer
         self._until_ns = until_ns
         self._take = take
         self.done = threading.Event()
+        self.failed: AssertionError | None = None
 
     def post(self, packet: Packet) -> None:
         if self.done.is_set():
             return
         assert isinstance(packet, SoundBlock)
-        self._take(packet)
+        try:
+            self._take(packet)
+        except AssertionError as error:
+            self.failed = error
+            self.done.set()
         if self._pacer.boot_ns() >= self._until_ns:
             self.done.set()
+
+    def wait(self) -> None:
+        """Until that time, or the first block that `take` refused."""
+        assert self.done.wait(60), "the microphone is stuck"
+        if self.failed is not None:
+            raise self.failed
 
 
 def scheduling(seed: int, often_ns: int = 2 * MS_NS, seldom_ns: int = 120 * MS_NS) -> Callable[[], int]:
