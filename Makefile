@@ -7,7 +7,7 @@ FOOTAGE ?=
 ARGUMENTS ?=
 PLAY ?= .play
 
-.PHONY: help setup demo dock camera test check kills faults plaintext mutants dock-install bench month lint vectors
+.PHONY: help setup demo dock camera test check kills faults plaintext mutants dock-install bench month virtual lint vectors
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,10 @@ bench: setup ## every figure of the design against its peer
 month: setup ## hand a month's journal, 432,000 entries, over to a dock that is killed in the middle: ARGUMENTS="--entries N"
 	@.ci/setup check
 	@$(PYTHON) -m tests.month $(ARGUMENTS)
+
+virtual: setup ## the board's camera without a board: picamera2 on libcamera's virtual camera, in a Debian 13 (root)
+	@.ci/setup virtual
+	@$(PYTHON) -m tests.virtual
 
 vectors: setup ## generate the vectors of tests/vectors again
 	@for script in tests/vectors/make_*.py; do $(PYTHON) -m "tests.vectors.$$(basename $$script .py)" || exit 1; done
