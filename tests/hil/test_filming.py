@@ -16,7 +16,7 @@ import pytest
 
 from agent.formats.pipe import MAX_PERCENT
 from agent.model import NS_PER_MS, NS_PER_S
-from tests.support.filming import Filming, boot_ns, frames_a_second, holes_ns
+from tests.support.camera_process import Filming, boot_ns, frames_a_second, holes_ns
 
 pytestmark = pytest.mark.hil
 

@@ -1,116 +1,129 @@
-"""The capture process of a real board, and the agent's own intake that takes what it films."""
+"""Both ways to run a capture process, each as an agent has it: a child (hw/sim/camera.py), and the capture service.
+
+The process is a stand-in that connects to the agent's socket and delivers bytes; or it says what the file `fails`
+holds, and ends.
+"""
 
 from __future__ import annotations
 
-import re
+import contextlib
+import select
+import signal
+import socket
+import struct
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 
-from agent.config import Board, load_board
-from agent.intake import Captured, CaptureGone, InitSeen, Intake, IntakeReport, Observed
-from agent.local_socket import listen
-from agent.model import NS_PER_MS, NS_PER_S, FragmentInfo
-from agent.ring import Ring
+from agent import local_socket
+from hw.capture_service import ServiceCapture
+from hw.sensor import Capture
+from hw.sim.camera import SimCamera
 
-STARTS_WITHIN_S = 60.0  # a Zero 2 W reads its libraries from a card
-PRERECORD_MS = 30_000
+WITHIN_S = 20.0  # of a busy machine; what is asked is that it happens at all
 
-
-def boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+FILMING = """
+import pathlib, socket, sys, time
+agent, fails = sys.argv[1:]
+if pathlib.Path(fails).exists():
+    sys.exit(pathlib.Path(fails).read_text())
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(agent)
+while True:
+    connection.send(b"x")
+    time.sleep(0.002)
+"""
+SERVICE = "import socket, sys; from hw.capture.service import serve; serve(socket.socket(fileno=0), sys.argv[1:])"
 
 
 class Filming:
-    """Runs `python -m hw.capture` on the board's own camera while it is a context; killed at its end."""
+    """The agent's listening socket, and one way to run the process that connects to it."""
 
-    def __init__(self, board_file: Path, folder: Path) -> None:
-        self.board: Board = load_board(board_file)
-        self.fragments: list[FragmentInfo] = []
-        self.came_ns: list[int] = []
-        """When each fragment was whole in the ring."""
-        self.inits = 0
-        self.observed: list[Observed] = []
-        self.gone: list[CaptureGone] = []
-        self.said = folder / "capture.log"
-        self._command = [sys.executable, "-m", "hw.capture", "--board", str(board_file)]
-        self._command += ["--socket", str(folder / "socket")]
-        arena = memoryview(bytearray(self.board.ring_bytes(PRERECORD_MS)))
-        ring = Ring(arena, PRERECORD_MS * NS_PER_MS)
-        self.intake = Intake(listen(folder / "socket"), ring, self._report, boot_ns)
-        self.process = self.start()
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.fails = folder / "fails"
+        self.listener = local_socket.listen(folder / "capture.sock", 0o660)
+        self.command = [sys.executable, "-I", "-c", FILMING, str(folder / "capture.sock"), str(self.fails)]
+        self.captures: list[Capture] = []
+        self._connected: list[Connected] = []
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Another capture process; the one before must have ended."""
-        self._fresh = True
-        with self.said.open("ab") as said:
-            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        return self.process
+    def capture(self) -> Capture:
+        """Another agent's: the earlier ones are never asked for anything again."""
+        self.captures.append(self._capture())
+        return self.captures[-1]
 
-    def __enter__(self) -> Filming:
-        return self
+    def _capture(self) -> Capture:
+        return SimCamera(self.folder, self.command, lambda line: None)
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.intake.close()
+    def connected(self) -> Connected:
+        """The process that has connected, once one has."""
+        assert readable(self.listener, WITHIN_S), "nobody connects"
+        connection, _ = self.listener.accept()
+        self._connected.append(Connected(connection))
+        return self._connected[-1]
 
-    def until(self, holds: Callable[[], bool], seconds: float) -> bool:
-        """Whether it came to hold, while the intake does its work."""
-        ends = time.monotonic() + seconds
-        while not holds():
-            if time.monotonic() > ends:
-                return False
-            self.intake.wait(0.05)
-            self.intake.step()
-        return True
+    def nobody(self) -> bool:
+        """Whether nobody else is waiting to be taken."""
+        return not readable(self.listener, 0)
 
-    def take(self, count: int) -> list[FragmentInfo]:
-        """The next `count` fragments; fails when they do not come in time."""
-        wanted = len(self.fragments) + count
-        seconds = count * 1.5 + STARTS_WITHIN_S * self._fresh
-        assert self.until(lambda: len(self.fragments) >= wanted, seconds), self.words()
-        self._fresh = False
-        return self.fragments[wanted - count : wanted]
-
-    def words(self) -> str:
-        """What the capture process said, with libcamera's own lines."""
-        return self.said.read_text("utf-8", "replace")
-
-    def peak_mib(self) -> int:
-        """Of the capture process: the most memory that it had, with the pictures' buffers."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
-        found = re.search(r"VmHWM:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) // 1024
-
-    def cpu_s(self) -> float:
-        """What the capture process has used of one core."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
-
-    def _report(self, report: IntakeReport) -> None:
-        if isinstance(report, Captured):
-            self.fragments.append(report.info)
-            self.came_ns.append(boot_ns())
-        elif isinstance(report, InitSeen):
-            self.inits += 1
-        elif isinstance(report, Observed):
-            self.observed.append(report)
-        else:
-            self.gone.append(report)
+    def close(self) -> None:
+        for capture in self.captures:
+            capture.kill()
+        for process in self._connected:
+            process.close()
+        self.listener.close()
 
 
-def holes_ns(fragments: list[FragmentInfo]) -> list[int]:
-    """How far each fragment begins from the end of the one before."""
-    return [abs(later.t0_ns - earlier.t0_ns - earlier.dur_ns) for earlier, later in pairwise(fragments)]
+class Serviced(Filming):
+    """By the service, which is a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.start_socket = folder / "start.sock"
+        with local_socket.listen(self.start_socket, 0o660) as listener:
+            self.service = subprocess.Popen(
+                [sys.executable, "-c", SERVICE, *self.command], stdin=listener.fileno(), stderr=subprocess.DEVNULL
+            )
+
+    def _capture(self) -> Capture:
+        return ServiceCapture(self.start_socket)
+
+    def close(self) -> None:
+        super().close()
+        self.service.send_signal(signal.SIGCONT)
+        self.service.kill()
+        self.service.wait()
 
 
-def frames_a_second(fragments: list[FragmentInfo]) -> float:
-    """From the first fragment's first picture to the last one's end."""
-    last = fragments[-1]
-    return sum(each.frames for each in fragments) * NS_PER_S / (last.t0_ns + last.dur_ns - fragments[0].t0_ns)
+class Connected:
+    """A capture process as the agent's socket has it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(WITHIN_S)
+        self._connection = connection
+        size = struct.calcsize("3i")
+        self.pid: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[0]
+
+    def delivers(self) -> bool:
+        """It has something more to say; False when its end has come."""
+        with contextlib.suppress(ConnectionResetError):
+            return bool(self._connection.recv(1))
+        return False
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def over(self) -> bool:
+        """Whether its end is there now, after what it had said before: nobody has to wait for it."""
+        while readable(self._connection, 0):
+            if not self._connection.recv(65_536):
+                return True
+        return False
+
+
+def readable(which: socket.socket, seconds: float) -> bool:
+    return bool(select.select([which], [], [], seconds)[0])
+
+
+MakeFilming = Callable[[Path], Filming]

@@ -11,7 +11,7 @@ import pytest
 from agent.config import MAX_BIT_RATE_BPS
 from agent.model import NS_PER_S, FragmentInfo
 from hw.capture.encoder import SOUND_BUDGET_BPS, rate_and_buffer
-from tests.support.filming import Filming, boot_ns, frames_a_second
+from tests.support.camera_process import Filming, boot_ns, frames_a_second
 from tests.virtual.board import board_file
 
 pytestmark = pytest.mark.hil
