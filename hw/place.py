@@ -105,39 +105,36 @@ def parse_fix(line: bytes, boot_ns: int) -> Place | None:
     if len(line) > MAX_LINE_BYTES:
         return None
     try:
-        report: object = json.loads(line, parse_constant=_no_number)
+        report: object = json.loads(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(report, dict) or report.get("class") != "TPV":
         return None
     mode, latitude, longitude = report.get("mode"), _number(report, "lat"), _number(report, "lon")
     error_m = _error_m(report)
-    if isinstance(mode, bool) or mode not in (_FIX_2D, _FIX_3D) or latitude is None or longitude is None:
+    if not isinstance(mode, int) or mode not in (_FIX_2D, _FIX_3D):
         return None
-    if error_m is None or not abs(latitude) <= 90 or not abs(longitude) <= 180 or not 0 <= error_m <= MAX_ERROR_M:
+    # What is not a number is in no range: comparing with NaN is false.
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 <= error_m <= MAX_ERROR_M):
         return None
     return Place(round(latitude * _DEGREE_E7), round(longitude * _DEGREE_E7), max(1, math.ceil(error_m)), boot_ns)
 
 
-def _error_m(report: dict[str, object]) -> float | None:
+def _error_m(report: dict[str, object]) -> float:
     """Of the position on the ground: gpsd tells it as one figure (`eph`, 3.20 and newer) or as two."""
     whole = _number(report, "eph")
-    if whole is not None:
+    if not math.isnan(whole):
         return whole
     east, north = _number(report, "epx"), _number(report, "epy")
-    return None if east is None or north is None or min(east, north) < 0 else math.hypot(east, north)
+    return math.hypot(east, north) if min(east, north) >= 0 else math.nan
 
 
-def _number(report: dict[str, object], key: str) -> float | None:
-    """A finite number; an integer that is none of a float's is none."""
+def _number(report: dict[str, object], key: str) -> float:
+    """NaN for what is none, or none of a float's."""
     found = report.get(key)
     if isinstance(found, bool) or not isinstance(found, int | float):
-        return None
+        return math.nan
     try:
-        return float(found) if math.isfinite(found) else None
+        return float(found)
     except OverflowError:
-        return None
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(name)
+        return math.nan

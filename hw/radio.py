@@ -24,7 +24,6 @@ from hw.supplicant import ATTACH, DISABLE, ENABLE, STATUS, Association
 RFKILL = Path("/dev/rfkill")
 CONTROL = Path("/run/wpa_supplicant")
 TICK_S = 1.0
-MOST_DATAGRAMS = 100  # in one turn: whoever floods the socket keeps nobody from switching off
 SILENT_NS = 5 * NS_PER_S  # of a wpa_supplicant that was asked each second
 
 _OFF, _FAILED = RadioChanged(RadioState.OFF), RadioState.FAILED
@@ -149,20 +148,19 @@ class WifiRadio:
         self._say(STATUS)
 
     def _listen(self, line: socket.socket, association: Association, now_ns: int) -> None:
-        """All that it has said, and what follows from that; a question when it has said nothing for a tick."""
-        for _ in range(MOST_DATAGRAMS):
-            try:
-                said = line.recv(_DATAGRAM_BYTES)
-            except BlockingIOError:
-                break
-            except OSError:
-                self._hang_up()
-                return
-            self._heard_ns, self._answered = now_ns, True
-            for command in association.heard(said.decode("ascii", "replace")):
-                self._say(command)
-        if self._quiet:
-            self._say(STATUS)
+        """One of the things that it has said, and what follows from that; a question when it was quiet for a tick."""
+        try:
+            said = line.recv(_DATAGRAM_BYTES)
+        except BlockingIOError:
+            if self._quiet:
+                self._say(STATUS)
+            return
+        except OSError:
+            self._hang_up()
+            return
+        self._heard_ns, self._answered = now_ns, True
+        for command in association.heard(said.decode("ascii", "replace")):
+            self._say(command)
 
     def _say(self, command: str) -> None:
         if self._line is None:

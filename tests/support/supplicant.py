@@ -26,6 +26,27 @@ AUTHENTICATION = (
     "<3>CTRL-EVENT-EAP-PEER-ALT depth=0 URI:urn:temoin:dock-tls:dock-01",
 )
 TEMP_DISABLED = '<3>CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid="{ssid}" auth_failures=1 duration=10 reason={reason}'
+UNKNOWN = (
+    "",
+    "<",
+    "<3>",
+    "OK\n",
+    "FAIL\n",
+    "<3>CTRL-EVENT-CONNECTEDX",
+    " <3>CTRL-EVENT-CONNECTED - Connection",
+    "CTRL-EVENT-CONNECTED - Connection",
+    "<33>CTRL-EVENT-CONNECTED - Connection",
+    "<3>CTRL-EVENT-BSS-ADDED 1 wpa_state=COMPLETED",
+    "<3>x\nwpa_state=COMPLETED\n",
+    "ssid=x wpa_state=COMPLETED\n",
+    "wpa_state=completed\n",
+    "wpa_state=COMPLETED x\n",
+    "xwpa_state=COMPLETED\n",
+    TEMP_DISABLED.format(ssid=" reason=WRONG_KEY", reason="CONN_FAILED"),
+    "<3>CTRL-EVENT-SCAN-RESULTS " + "a" * 8_000,
+    "\udcff",
+)
+"""What means nothing to a camera, though some of it looks as if."""
 
 
 class Air(StrEnum):
