@@ -23,6 +23,8 @@ MS_NS = 1_000_000
 CYCLE_MS = 30_000
 """`tell_time` begins anew after so long."""
 
+_NEVER = threading.Event()
+
 Times = NDArray[np.int64]
 Sound = Callable[[Times], NDArray[np.int16]]
 
@@ -122,7 +124,7 @@ class RunningCard:
         return self._card.sound(times).astype("<i2").tobytes()
 
     def _sleep_until(self, boot_ns: int) -> None:
-        self._card.pacer.wait_until(boot_ns, threading.Event())
+        self._card.pacer.wait_until(boot_ns, _NEVER)
 
 
 class Listener:
