@@ -7,7 +7,7 @@ FOOTAGE ?=
 ARGUMENTS ?=
 PLAY ?= .play
 
-.PHONY: help setup demo dock camera test check kills faults plaintext mutants dock-install bench month virtual lint vectors
+.PHONY: help setup demo dock camera test check kills faults plaintext mutants dock-install camera-install boot bench month virtual lint vectors
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,10 @@ faults: setup ## break broker, dock, camera and network while they dock (root): 
 	@.ci/setup check
 	@$(PYTHON) -m tests.faults $(ARGUMENTS)
 
+boot: setup ## boot camera and dock as installed, under systemd in a container (root): ARGUMENTS="--suite trixie"
+	@.ci/setup boot
+	@$(PYTHON) -m tests.boot $(ARGUMENTS)
+
 plaintext: setup ## search a card's raw image for what was filmed (root, loop devices)
 	@.ci/setup tests
 	@$(PYTHON) -m pytest tests/system/test_plaintext.py
@@ -55,6 +59,9 @@ mutants: setup ## seed a bug for each guarantee, and see its tests find it
 
 dock-install: ## put a dock on this Debian machine, with broker, units and backup: DOCK=path/to/docks/ID
 	@systemd/dock-install "$(DOCK)"
+
+camera-install: ## make this Debian board a camera, with users and units: CAMERA=path/to/cameras/ID
+	@systemd/camera-install "$(CAMERA)"
 
 bench: setup ## every figure of the design against its peer
 	@.ci/setup tests
