@@ -139,7 +139,7 @@ def test_the_worked_example_is_the_entry_of_the_vectors() -> None:
 
 def test_the_folders_of_vectors_and_their_scripts_are_there() -> None:
     found = re.findall(r"^\| `(tests/vectors/[a-z0-9]+/)`.*`python -m (tests\.vectors\.\w+)`", PAGE, re.MULTILINE)
-    assert len(found) == 7
+    assert len(found) == 8
     for folder, script in found:
         assert (PROJECT / folder).is_dir()
         assert (PROJECT / f"{script.replace('.', '/')}.py").exists()
