@@ -87,6 +87,7 @@ class Muxer:
         self._video.time_base = Fraction(1, VIDEO_TIMESCALE)
         self._audio = self._container.add_stream("aac", rate=self._rate, layout="mono", bit_rate=SOUND_BIT_RATE_BPS)
         self._origin_ns: int | None = None
+        self._newest_ns = 0
         self._pending_ns: deque[int] = deque()
         self._track = SoundTrack(self._rate)
         self._sound_wanted = True
@@ -110,6 +111,7 @@ class Muxer:
             self._track.switch(self._sound_wanted, self._samples_at(picture.boot_ns))
         self._track.fill_to(self._samples_at(picture.boot_ns - SOUND_LAG_NS))
         self._pending_ns.append(picture.boot_ns)
+        self._newest_ns = picture.boot_ns
         packet = av.Packet(picture.data)
         packet.stream = self._video
         packet.time_base = Fraction(1, VIDEO_TIMESCALE)
@@ -153,7 +155,7 @@ class Muxer:
         return ((boot_ns - self._origin_ns) * self._rate + SECOND_NS // 2) // SECOND_NS
 
     def _encode_sound(self) -> list[Init | Fragment]:
-        for position, samples in self._track.blocks():
+        for position, samples in self._track.blocks(self._samples_at(self._newest_ns)):
             frame = av.AudioFrame("s16", "mono", BLOCK_SAMPLES)
             frame.sample_rate, frame.time_base, frame.pts = self._rate, Fraction(1, self._rate), position
             frame.planes[0].update(samples)

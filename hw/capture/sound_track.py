@@ -44,10 +44,13 @@ class SoundTrack:
         return self._taken + len(self._held) // SAMPLE_BYTES
 
     def switch(self, on: bool, position: int) -> None:
-        """At a keyframe at `position`: off at once; on after two of the encoder's blocks, because one that begins
-        before the keyframe, and so belongs to the silent fragment, reaches as far."""
+        """At a keyframe at `position`: off at once, also for what was heard after it and came before it; on after two
+        of the encoder's blocks, because one that begins before the keyframe, and so belongs to the silent fragment,
+        reaches as far."""
         if on and not self._on:
             self._on_from = position + 2 * BLOCK_SAMPLES
+        if self._on and not on:
+            self._silence_from(position)
         self._on = on
 
     def fill_to(self, position: int) -> None:
@@ -84,10 +87,11 @@ class SoundTrack:
         places = _calmest(found, steps)
         return (np.insert(found, places, found[places]) if ahead > 0 else np.delete(found, places)).tobytes()
 
-    def blocks(self) -> Iterator[tuple[int, bytes]]:
-        """(position, samples) of each whole block for the encoder."""
+    def blocks(self, until: int) -> Iterator[tuple[int, bytes]]:
+        """(position, samples) of each whole block for the encoder that ends at or before the position `until`: where a
+        keyframe may still switch the sound off, nothing is given away."""
         size = BLOCK_SAMPLES * SAMPLE_BYTES
-        while len(self._held) >= size:
+        while len(self._held) >= size and self._taken + BLOCK_SAMPLES <= until:
             samples = bytes(self._held[:size])
             del self._held[:size]
             position, self._taken = self._taken, self._taken + BLOCK_SAMPLES
@@ -96,6 +100,11 @@ class SoundTrack:
     def heard(self, start: int, end: int) -> bool:
         """Whether blocks of the encoder from start to end hold anything heard; each also holds half of the next one."""
         return any(first < end + BLOCK_SAMPLES and start < last for first, last in self._heard)
+
+    def _silence_from(self, position: int) -> None:
+        begin = max(position - self._taken, 0) * SAMPLE_BYTES
+        self._held[begin:] = bytes(max(len(self._held) - begin, 0))
+        self._heard = deque((first, min(last, position)) for first, last in self._heard if first < position)
 
     def _remember(self, first: int, last: int) -> None:
         if self._heard and self._heard[-1][1] == first:

@@ -144,6 +144,22 @@ def test_sound_goes_off_and_on_at_keyframes(packets: list[Packet]) -> None:
     assert max(sample.size for sample in silent.samples) < 40  # AAC of pure silence
 
 
+def test_sound_that_comes_before_its_picture_is_silent_from_the_same_keyframe_on(
+    packets: list[Packet],
+) -> None:
+    def came_ns(packet: Packet) -> int:
+        return _time(packet) + (200_000_000 if isinstance(packet, Picture) else 60_000_000)
+
+    def before(muxer: Muxer, number: int) -> None:
+        if number == 30:
+            muxer.set_sound(False)
+
+    parts = mux(sorted(packets, key=came_ns), Muxer(VIDEO, SOUND), before)
+    assert [part.header.sound for part in fragments(parts)[:SECONDS]] == [True, True, False, False]
+    for runs in parsed(parts)[2:SECONDS]:
+        assert max(sample.size for sample in runs[1].samples) < 40
+
+
 def test_a_lost_gop_ends_the_fragment_before_it(packets: list[Packet]) -> None:
     kept = [packet for packet in packets if not BOOT_NS + SECOND_NS + 1 < _time(packet) < BOOT_NS + 2 * SECOND_NS]
     found = fragments(mux(kept, Muxer(VIDEO, SOUND)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hw.capture.sound_track import BLOCK_SAMPLES, SoundTrack
 
 RATE = 48_000
+ALL = 2**62
 DRIFT = RATE // 50
 
 
@@ -15,10 +18,10 @@ def tone(count: int, value: int = 7) -> bytes:
     return value.to_bytes(2, "little") * count
 
 
-def encoded(track: SoundTrack) -> bytes:
+def encoded(track: SoundTrack, until: int = ALL) -> bytes:
     """All whole blocks, which must follow one another."""
     data, first = b"", None
-    for position, samples in track.blocks():
+    for position, samples in track.blocks(until):
         first = position if first is None else first
         assert (position - first) * 2 == len(data)
         assert len(samples) == BLOCK_SAMPLES * 2
@@ -27,7 +30,7 @@ def encoded(track: SoundTrack) -> bytes:
 
 
 def values(data: bytes) -> list[int]:
-    return [int.from_bytes(data[at : at + 2], "little") for at in range(0, len(data), 2)]
+    return [int(value) for value in np.frombuffer(data, "<i2")]
 
 
 @settings(max_examples=60)
@@ -99,6 +102,66 @@ def test_a_silent_stretch_holds_nothing_heard_and_its_neighbours_say_so(stretche
         silent = not any(found[start : end + BLOCK_SAMPLES])
         assert track.heard(start, end) == (not silent)
         assert on or silent
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 12 * BLOCK_SAMPLES), st.integers(0, 8), st.integers(-DRIFT, DRIFT))
+def test_what_came_before_the_picture_that_switches_the_sound_off_is_silent_after_it(
+    keyframe: int, ahead: int, drift: int
+) -> None:
+    """A microphone is often faster than an encoder: blocks up to `ahead` of its own come before the keyframe does."""
+    track, data = SoundTrack(RATE), b""
+    count = keyframe // BLOCK_SAMPLES + ahead
+    for number in range(count):
+        track.add(number * BLOCK_SAMPLES + (drift if number else 0), tone(BLOCK_SAMPLES), heard=True)
+        data += encoded(track, min(number * BLOCK_SAMPLES, keyframe))
+    track.switch(False, keyframe)
+    for number in range(count, count + 10):
+        track.add(number * BLOCK_SAMPLES + drift, tone(BLOCK_SAMPLES), heard=True)
+    data += encoded(track)
+    assert not any(values(data)[keyframe:])
+    assert not track.heard(keyframe, count * BLOCK_SAMPLES)
+    assert track.heard(0, keyframe) == any(values(data))
+
+
+@pytest.mark.parametrize("ppm", [-1_500, -200, 50, 1_500])
+@pytest.mark.parametrize("block", [480, BLOCK_SAMPLES, 1_920])
+def test_a_card_of_another_rate_is_followed_without_a_click(ppm: int, block: int) -> None:
+    """A ramp stays one: no sample is further from the one before than one that was doubled or dropped makes it, and
+    such places lie apart."""
+    track, taken, data = SoundTrack(RATE), 0, b""
+    while taken < 6 * RATE:
+        ramp = (np.arange(taken, taken + block) % 30_000).astype("<i2")
+        track.add(round(taken * (1 - ppm / 1_000_000)), ramp.tobytes(), heard=True)
+        taken += block
+        data += encoded(track)
+    steps = np.mod(np.diff(np.frombuffer(data, "<i2").astype(np.int32)), 30_000)
+    assert set(steps) <= {0, 1, 2}
+    places = np.flatnonzero(steps != 1)
+    assert len(places) == pytest.approx(max(abs(ppm) * 6 * RATE / 1_000_000 - RATE / 1_000, 0), abs=6)
+    assert len(places) < 2 or np.diff(places).mean() >= RATE // 100
+    index = np.arange(len(steps)) + 1
+    apart = index - np.cumsum(steps) * (1 - ppm / 1_000_000)
+    assert np.abs(apart).max() <= RATE / 1_000 + block * 2 // 1_000 + 3
+
+
+def test_a_sample_is_doubled_where_the_sound_moves_least() -> None:
+    calm = np.arange(BLOCK_SAMPLES, dtype=np.int16) * 20
+    calm[301] = calm[300] + 1
+    track = SoundTrack(RATE)
+    track.add(0, tone(BLOCK_SAMPLES), heard=True)
+    track.add(BLOCK_SAMPLES + RATE // 1_000 + 1, calm.astype("<i2").tobytes(), heard=True)
+    track.fill_to(3 * BLOCK_SAMPLES)
+    found = values(encoded(track))[BLOCK_SAMPLES:]
+    assert found[298:303] == [*calm[298:301], calm[300], calm[301]]
+
+
+def test_what_comes_at_most_a_millisecond_apart_is_left_as_it_is() -> None:
+    track = SoundTrack(RATE)
+    for number in range(50):
+        apart = (RATE // 1_000) * (number % 3 - 1) if number else 0
+        track.add(number * BLOCK_SAMPLES + apart, tone(BLOCK_SAMPLES, number), heard=True)
+    assert values(encoded(track)) == [number for number in range(50) for _ in range(BLOCK_SAMPLES)]
 
 
 def test_silence_of_the_source_is_not_heard() -> None:
