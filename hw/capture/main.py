@@ -3,7 +3,7 @@
 Guarantees: sends one init, then fragments as they become complete, and with each look at a picture an observation;
 obeys the agent's commands; ends with 0 when the socket ends, with 1 and one line on standard error when
 the source cannot go on or something is wrong with what it was given, with 2 on a wrong command line. A microphone that
-is lost or comes back is a line besides. May be killed at any time: it keeps nothing.
+is lost or comes back, and a bit rate that is refused, are lines besides. May be killed at any time: it keeps nothing.
 
 Holds no key, no policy and no network. When the agent is slow it waits in `send`, and its inbox fills.
 """
@@ -104,10 +104,7 @@ def serve(connection: socket.socket, source: Source, muxer: Muxer, inbox: Inbox)
     try:
         while True:
             for command in agent.commands():
-                if isinstance(command, pipe.RateCommand):
-                    source.film_at(command.percent)
-                else:
-                    muxer.set_sound(command.on)
+                obey(command, source, muxer)
             packet = inbox.take(POLL_S)
             if packet is None:
                 continue
@@ -126,6 +123,17 @@ def serve(connection: socket.socket, source: Source, muxer: Muxer, inbox: Inbox)
         return
     finally:
         source.stop()
+
+
+def obey(command: pipe.Command, source: Source, muxer: Muxer) -> None:
+    """An encoder that refuses another rate costs no picture: it is said, and filming goes on."""
+    if isinstance(command, pipe.SoundCommand):
+        return muxer.set_sound(command.on)
+    try:
+        source.film_at(command.percent)
+    except CaptureError as error:
+        _say(f"{error}; filming goes on at the rate before")
+    return None
 
 
 def source_of(board: Board, footage: Path | None, clock: BootClock) -> Source:

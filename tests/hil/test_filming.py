@@ -41,7 +41,8 @@ def test_every_second_is_filmed_at_its_time(filming: Filming, capsys: pytest.Cap
         print(
             f"\n{video.width}x{video.height}: {frames_a_second(fragments):.3f} pictures a second, largest hole"
             f" {max(holes_ns(fragments)) / NS_PER_MS:.3f} ms, {bits // 1000} kbit/s padded,"
-            f" {used:.0%} of a core, peak {filming.peak_mib()} MiB"
+            f" {used:.0%} of a core, peak {filming.peak_mib()} MiB, first picture"
+            f" {(filming.fragments[0].t0_ns - filming.started_ns) // NS_PER_MS} ms after its start"
         )
     frame_ns = NS_PER_S // video.frames_per_second
     assert not filming.gone, filming.words()

@@ -47,6 +47,7 @@ class Filming:
     def start(self) -> subprocess.Popen[bytes]:
         """Another capture process; the one before must have ended."""
         self._fresh = True
+        self.started_ns = boot_ns()
         with self.said.open("ab") as said:
             self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         return self.process

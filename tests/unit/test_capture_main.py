@@ -35,6 +35,8 @@ class Script:
 
     def film_at(self, percent: int) -> None:
         self.percents.append(percent)
+        if percent < 10:
+            raise CaptureError("encoder", "refuses", "restart the board")
 
     def start(self, post: Post) -> None:
         for packet in self._packets:
@@ -206,6 +208,21 @@ def test_an_agent_that_breaks_the_protocol_is_named(
     serving.join(60)
     assert isinstance(serving.raised, PipeError)
     assert serving.raised.where == "version"
+
+
+def test_a_rate_that_is_refused_costs_no_picture(
+    packets: list[Packet], ends: tuple[socket.socket, socket.socket], capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent, capture = ends
+    agent.send(pipe.pack_rate(9))
+    source = Script([*packets, Ended(CaptureError("film", "is over"))])
+    serving = Serving(capture, source)
+    parts = [read_part(agent)[0] for _ in range(6)]
+    serving.join(60)
+    assert source.percents == [9]
+    assert sum(header.frames for header in parts if isinstance(header, pipe.FragmentHeader)) == 101
+    said = "capture: encoder: refuses; restart the board; filming goes on at the rate before\n"
+    assert capsys.readouterr().err == said
 
 
 def run_main(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:

@@ -43,8 +43,9 @@ def root() -> Path:
     recipe = hashlib.sha256("\0".join([SUITE, *PACKAGES, *requirements()]).encode()).hexdigest()[:16]
     folder = PLACE / f"root-{recipe}"
     if not folder.exists():
+        for old in PLACE.glob("root-*"):
+            _run("rm", "-rf", "--one-file-system", str(old))
         part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
         part.parent.mkdir(parents=True, exist_ok=True)
         _make(part)
         part.rename(folder)
@@ -63,11 +64,11 @@ def run_inside(folder: Path, *command: str, **settings: str) -> int:
     }
     (folder / "project").mkdir(exist_ok=True)
     mounts = (
-        f"mount -t proc proc '{folder}/proc' && mount --rbind /dev '{folder}/dev'"
+        f"mount --make-rprivate / 2>/dev/null; mount -t proc proc '{folder}/proc' && mount --rbind /dev '{folder}/dev'"
         f" && mount --bind -o ro '{PROJECT}' '{folder}/project'"
         f" && exec chroot '{folder}' sh -c 'cd /project && exec \"$@\"' sh \"$@\""
     )
-    inside = ("unshare", "--mount", "--propagation", "private", "sh", "-c", mounts, "sh", *command)
+    inside = ("unshare", "--mount", "--propagation", "unchanged", "sh", "-c", mounts, "sh", *command)
     return subprocess.run(inside, env={**fixed, **kept, **settings}, check=False).returncode
 
 
