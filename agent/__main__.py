@@ -150,10 +150,9 @@ class Real:
     def __init__(self, config: CameraConfig, board: Board, parts: BoardParts) -> None:
         assert config.services is not None, "checked by check_footage"
         self.source = f"board {board.name}: sensor {parts.sensor}"
-        self._run = config.run
         self._services = config.services
-        self._rtc_error_ms = board.clock.rtc_error_ms
-        self._parts = parts
+        self._config = config
+        self._board = board
 
     def open_disk(self, data: Path) -> Disk:
         from agent.adapters.disk import RealDisk
@@ -163,7 +162,7 @@ class Real:
     def make_devices(self, post: Post) -> Devices:
         from hw.board import RealBoard
 
-        return RealBoard(self._parts, self._rtc_error_ms, self._services, self._run, SystemClock(), post)
+        return RealBoard(self._board, self._config, SystemClock(), post)
 
     def open_panel(self) -> Panel:
         from hw.panel import PipedPanel

@@ -35,6 +35,7 @@ from agent.loops import start_loops
 from agent.model import NS_PER_MS, NS_PER_S, Activity, BatteryChanged, BoardEvent
 from agent.order_box import FOR_CONTROL
 from agent.orders import DockingNews, Kept, Note, Order, Report
+from agent.outside import Outside
 from agent.placing import Placing
 from agent.ports import Disk, MakeDevices, Supervision
 from agent.recorder import Recorder
@@ -48,7 +49,7 @@ from agent.store.last import LastFile, read_last
 from agent.store.relay import forget_before
 from agent.store.segments import SealBuffer
 from agent.store.space import reserve_bytes
-from agent.supervisor import FOR_REPORTS, TICK_NS, Outside, Supervisor
+from agent.supervisor import FOR_REPORTS, TICK_NS, Supervisor
 from agent.threads import Loop
 from agent.upkeep import Lasting, Upkeep
 
@@ -123,7 +124,8 @@ class Agent:
             want_sound=intake.sound,
             time_source=lambda: keeper.stamp().source,
             worn=lambda: custody.wearer(keeper.stamp()) is not None,
-            contact=self._contact,
+            contact=lambda on: self._devices.radio.on() if on else self._devices.radio.off(),
+            network=self._network,
             wipe=ring.wipe,
         )
         upkeep = self._make_upkeep(policy, intake, keeper, signer, custody)
@@ -316,7 +318,7 @@ class Agent:
 
         return Dockside(needed, self._devices.clock.boot_ns, self._alert)
 
-    def _contact(self, on: bool) -> None:
+    def _network(self, on: bool) -> None:
         if self._dockside is not None:
             self._dockside.contact(on)
 

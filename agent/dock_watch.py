@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.model import RadioFault
 from agent.orders import Docked, DockingNews, Progress
 from agent.status import Docking
 
@@ -12,7 +13,8 @@ class DockWatch:
     """Docked means an authenticated session; what a docking tells after the contact is gone comes too late."""
 
     def __init__(self) -> None:
-        self._touched = False
+        self.on_contact = False
+        self._faults: set[RadioFault] = set()
         self._dock: str | None = None
         self._progress = NOTHING_YET
 
@@ -30,13 +32,20 @@ class DockWatch:
 
     def touched(self, on: bool) -> bool:
         """The contacts; True if that ends a session."""
-        self._touched = on
+        self.on_contact = on
+        self._faults.clear()
         return not on and self._left()
+
+    def failed_first(self, fault: RadioFault) -> bool:
+        """The radio has failed in this way; True the first time since the camera was put there."""
+        first = fault not in self._faults
+        self._faults.add(fault)
+        return first
 
     def told(self, news: DockingNews) -> bool:
         """What the docking says; True if a session has ended."""
         match news:
-            case Docked() if self._touched:
+            case Docked() if self.on_contact:
                 self._dock = news.dock
             case Progress():
                 self._progress = news

@@ -163,6 +163,19 @@ class Power(Protocol):
     def battery(self) -> Battery: ...
 
 
+class Radio(Protocol):
+    """The way to the network of a dock, on while the camera is in one. An implementation is made with
+    `post: Callable[[RadioChanged], None]`, and posts from a thread of its own; it begins by being off."""
+
+    def on(self) -> None:
+        """Get onto the dock's network, and try again for as long as it takes. Returns at once."""
+        ...
+
+    def off(self) -> None:
+        """Leave it; nothing is sent any more once OFF is posted. Returns at once."""
+        ...
+
+
 class Devices(Protocol):
     """All that a board has. One is made with `post`, which its threads may call at any time, before `open` too."""
 
@@ -177,6 +190,9 @@ class Devices(Protocol):
 
     @property
     def power(self) -> Power: ...
+
+    @property
+    def radio(self) -> Radio: ...
 
     @property
     def pressed(self) -> bool:
@@ -200,19 +216,6 @@ Post = Callable[[BoardEvent], None]
 """Returns at once and never raises; any thread may call it."""
 
 MakeDevices = Callable[[Post], Devices]
-
-
-class Radio(Protocol):
-    """The way to the network of a dock, on while the camera is in one. An implementation is made with
-    `post: Callable[[RadioChanged], None]`, and posts from a thread of its own; it begins by being off."""
-
-    def on(self) -> None:
-        """Get onto the dock's network, and try again for as long as it takes. Returns at once."""
-        ...
-
-    def off(self) -> None:
-        """Leave it; nothing is sent any more once OFF is posted. Returns at once."""
-        ...
 
 
 class Broker(Protocol):

@@ -7,9 +7,6 @@ through agent/states.py. Assumes: `step` is called whenever something was posted
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from agent import orders
 from agent.button import Button, DoubleTap, Gesture, Hold, Press, Stuck, Tap
 from agent.conditions import Conditions, Rules
@@ -32,12 +29,14 @@ from agent.model import (
     NoticeState,
     OutputFailed,
     Place,
+    RadioChanged,
+    RadioState,
     StopCause,
     SwitchOff,
-    TimeSource,
     Unavailable,
 )
 from agent.order_box import OrderBox
+from agent.outside import Outside
 from agent.ports import Camera, Panel
 from agent.showing import Showing
 from agent.states import Event, Moment, RecordingLight, moment, next_activity
@@ -51,21 +50,6 @@ NEWS = 512
 FOR_REPORTS = 64  # slots that capture leaves to writer and board
 
 News = BoardEvent | orders.Report | IntakeReport | orders.DockingNews
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What the main loop asks and tells; each returns at once.
-
-    `worn`: whether a dock has handed the camera out. `contact`: a dock or charger touches the contacts, or no longer.
-    `wipe`: nothing stays in the ring.
-    """
-
-    want_sound: Callable[[bool], None]
-    time_source: Callable[[], TimeSource]
-    worn: Callable[[], bool]
-    contact: Callable[[bool], None]
-    wipe: Callable[[], None]
 
 
 class Supervisor:
@@ -192,6 +176,8 @@ class Supervisor:
                 self._touched(item.on, now_ns)
             case Observed() | HealthMeasured() | Place():
                 self._orders.post_all(self._upkeep.take(item, now_ns))
+            case RadioChanged():
+                self._radio(item)
             case orders.Docked() | orders.Progress() | orders.Undocked():
                 self._docking(self._dock.told(item), now_ns)
 
@@ -278,7 +264,15 @@ class Supervisor:
     def _touched(self, on: bool, now_ns: int) -> None:
         """A contact turns the radio on, nothing else: docking is an authenticated session. Without it there is none."""
         self._outside.contact(on)
+        if not on:
+            self._outside.network(False)
         self._docking(self._dock.touched(on), now_ns)
+
+    def _radio(self, changed: RadioChanged) -> None:
+        if changed.state is RadioState.ASSOCIATED and self._dock.on_contact:
+            self._outside.network(True)
+        if changed.fault is not None and self._dock.failed_first(changed.fault):
+            self._orders.alert("radio_failed", {"fault": changed.fault.value}, "check_dock_network")
 
     def _docking(self, ended: bool, now_ns: int) -> None:
         if ended:

@@ -12,9 +12,9 @@ import re
 from pathlib import Path
 
 from agent.health import CardHealth, Reserve
+from hw.attributes import matched
 
 SYSTEM = Path("/sys")
-READ_BYTES = 64
 PERCENT_A_STEP = 10
 
 _CARD = re.compile(r"mmcblk[0-9]{1,3}")
@@ -39,19 +39,11 @@ def card_health(data: Path, system: Path = SYSTEM) -> CardHealth | None:
 
 def _used(file: Path) -> int | None:
     """The worse of its two kinds of memory: 0x01 is 0 to 10 % of its life, 0x0b all of it and more; 0x00 unknown."""
-    found = _read(file, _LIFE)
+    found = matched(file, _LIFE)
     steps = 0 if found is None else max(int(found[1], 16), int(found[2], 16))
     return steps * PERCENT_A_STEP if steps else None
 
 
 def _reserve(file: Path) -> Reserve | None:
-    found = _read(file, _RESERVE)
+    found = matched(file, _RESERVE)
     return None if found is None else _RESERVES[found[1]]
-
-
-def _read(file: Path, form: re.Pattern[str]) -> re.Match[str] | None:
-    try:
-        with file.open("rb") as opened:
-            return form.fullmatch(opened.read(READ_BYTES + 1).decode("ascii"))
-    except (OSError, UnicodeDecodeError):
-        return None

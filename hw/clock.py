@@ -15,6 +15,7 @@ from pathlib import Path
 
 from agent.model import NS_PER_MS
 from agent.ports import Clock
+from hw.attributes import first
 
 RTC = Path("/sys/class/rtc/rtc0")
 
@@ -56,12 +57,8 @@ class BoardClock:
 
     def measure(self) -> None:
         """Read the chip."""
-        try:
-            with self._file.open("rb") as file:
-                match = _SECONDS.fullmatch(file.read(16).decode("ascii"))
-        except (OSError, UnicodeDecodeError):
-            match = None
-        if match is None:
+        found = first(self._file, _SECONDS)
+        if found is None:
             self._reading = None
         else:
-            self._reading = _Reading(int(match[1]) * 1000 + HALF_SECOND_MS, self._clock.boot_ns())
+            self._reading = _Reading(int(found) * 1000 + HALF_SECOND_MS, self._clock.boot_ns())

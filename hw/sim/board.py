@@ -12,6 +12,7 @@ from pathlib import Path
 
 from agent.errors import ConfigError
 from agent.model import NS_PER_S, BatteryChanged, BoardEvent, Contact
+from hw.radio import Cable
 from hw.sim.camera import SimCamera
 from hw.sim.clock import SimClock
 from hw.sim.control import Action, Control
@@ -56,6 +57,7 @@ class SimBoard:
         self.panel = SimPanel(run, self.clock, post)
         self.power = SimPower(run)
         self.camera = SimCamera(run, command, self._log)
+        self.radio = Cable(post)
         self.pressed = False  # a finger is on the simulated button only while its action runs
         self._timeline = Timeline(run)
         self._post = post

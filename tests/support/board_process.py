@@ -35,20 +35,13 @@ class PinnedMachine(Real):
         super().__init__(config, board, parts)
         self.pins = header()
         assert config.services is not None
+        self._parts = parts
         self._keeper = Keeper(open_outputs(parts, self.pins.factory))
         self._reader = PipeReader(config.services.keeper)
         self._colour = Colour.OFF
 
     def make_devices(self, post: Post) -> Devices:
-        return RealBoard(
-            self._parts,
-            self._rtc_error_ms,
-            self._services,
-            self._run,
-            SystemClock(),
-            post,
-            open_pins=lambda folder: self.pins.factory,
-        )
+        return RealBoard(self._board, self._config, SystemClock(), post, open_pins=lambda folder: self.pins.factory)
 
     def keep(self) -> None:
         """As hw/keeper.py does, and say each colour."""

@@ -28,8 +28,20 @@ from agent.formats.entries import Entry, parse_line
 from agent.formats.fields import ns_of
 from agent.formats.statement import Policy
 from agent.intake import Intake, IntakeReport
-from agent.model import DARK, NS_PER_MS, NS_PER_S, Activity, BatteryChanged, ButtonEdge, Cue, Light
+from agent.model import (
+    DARK,
+    NS_PER_MS,
+    NS_PER_S,
+    Activity,
+    BatteryChanged,
+    ButtonEdge,
+    Cue,
+    Light,
+    RadioChanged,
+    RadioState,
+)
 from agent.orders import Durable, Order, Report
+from agent.outside import Outside
 from agent.placing import Placing
 from agent.recorder import Recorder
 from agent.recording import Parts, Settings
@@ -40,7 +52,7 @@ from agent.store.custody import Custody, Survey, worn_at_start
 from agent.store.journal import Journal
 from agent.store.last import read_last
 from agent.store.segments import SealBuffer
-from agent.supervisor import FOR_REPORTS, Outside, Supervisor
+from agent.supervisor import FOR_REPORTS, Supervisor
 from agent.upkeep import Lasting, Upkeep
 from hw.sim.disk import SimDisk
 from tests.support import mp4
@@ -218,7 +230,8 @@ class Rig:
                 want_sound=self.intake.sound,
                 time_source=lambda: keeper.stamp().source,
                 worn=lambda: custody.wearer(keeper.stamp()) is not None,
-                contact=self._touched,
+                contact=self._radio,
+                network=self._touched,
                 wipe=ring.wipe,
             ),
             self._upkeep(policy),
@@ -439,6 +452,10 @@ class Rig:
     def _hear(self, report: IntakeReport) -> None:
         self.news.append(report)
         self.supervisor.news.post(report, leaving=FOR_REPORTS)
+
+    def _radio(self, on: bool) -> None:
+        """That of a dock with a wire."""
+        self.supervisor.news.post(RadioChanged(RadioState.ASSOCIATED if on else RadioState.OFF))
 
     def _touched(self, on: bool) -> None:
         """No dock: tests/support/dock_rig.py has one."""

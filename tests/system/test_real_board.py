@@ -181,6 +181,22 @@ def test_a_stopped_capture_process_is_killed_and_started_by_the_service(board: B
     assert not (board.run / REBOOT).exists()
 
 
+def test_a_contact_turns_the_radio_on_and_a_radio_that_is_not_there_is_said(board: Board) -> None:
+    board.start()
+    board.until_activity("ready")
+    board.do("contact on")
+    board.until("the alert", lambda: bool(failed_radios(board)))
+    board.do("press")
+    board.do("release")
+    board.until_durable(1)
+    assert failed_radios(board) in (["no_radio"], ["no_radio", "no_supplicant"], ["no_supplicant"])
+
+
+def failed_radios(board: Board) -> list[str]:
+    values = [body["values"] for body in bodies(board.camera / "data", "alert") if body["cause"] == "radio_failed"]
+    return [str(value["fault"]) for value in values if isinstance(value, dict)]
+
+
 def test_a_missing_pin_chip_is_said_with_its_remedy_and_shown(board: Board) -> None:
     """Without the mock: this computer has no pins, or not those of a board."""
     found = subprocess.run(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.board_parts import Supplies
 from agent.model import Battery
-from hw.power import EMPTY_READINGS, KernelPower, Strain, strains
+from hw.power import EMPTY_READINGS, KernelPower
 
 
 class Sysfs:
@@ -140,35 +140,3 @@ def test_battery_reads_no_file(sysfs: Sysfs) -> None:
     assert sysfs.power.battery().percent == 80
     sysfs.power.measure()
     assert sysfs.power.battery().percent == 7
-
-
-@pytest.mark.parametrize(
-    ("said", "now", "since"),
-    [
-        ("0", [], []),
-        ("1", ["under_voltage"], []),
-        ("50005", ["under_voltage", "throttled"], ["under_voltage", "throttled"]),
-        ("80008", ["soft_limit"], ["soft_limit"]),
-        ("20000", [], ["frequency_capped"]),
-        ("fff0fff0", [], []),
-    ],
-)
-def test_what_the_firmware_tells(tmp_path: Path, said: str, now: list[str], since: list[str]) -> None:
-    path = tmp_path / "get_throttled"
-    path.write_text(f"{said}\n")
-    found = strains(path)
-    assert found is not None
-    assert (found.now, found.since_boot) == (strain(now), strain(since))
-    assert (found.now.any, found.since_boot.any) == (bool(now), bool(since))
-
-
-def strain(names: list[str]) -> Strain:
-    fields = ("under_voltage", "frequency_capped", "throttled", "soft_limit")
-    return Strain(*(field in names for field in fields))
-
-
-@pytest.mark.parametrize("said", [b"", b"5", b"0x5\n", b"F\n", b"-1\n", b"123456789\n", b"g\n"])
-def test_a_firmware_that_tells_nothing(tmp_path: Path, said: bytes) -> None:
-    assert strains(tmp_path / "get_throttled") is None
-    (tmp_path / "get_throttled").write_bytes(said)
-    assert strains(tmp_path / "get_throttled") is None
