@@ -7,7 +7,7 @@ FOOTAGE ?=
 ARGUMENTS ?=
 PLAY ?= .play
 
-.PHONY: help setup demo dock camera test check kills faults plaintext mutants dock-install camera-install boot bench month virtual lint vectors
+.PHONY: help setup demo dock camera test check kills faults plaintext mutants dock-install camera-install boot bench month vm virtual lint vectors
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,10 @@ bench: setup ## every figure of the design against its peer
 month: setup ## hand a month's journal, 432,000 entries, over to a dock that is killed in the middle: ARGUMENTS="--entries N"
 	@.ci/setup check
 	@$(PYTHON) -m tests.month $(ARGUMENTS)
+
+vm: setup ## pins, lamps and battery on the kernel's own drivers, in an emulated machine (root): ARGUMENTS="--limit S"
+	@.ci/setup vm
+	@$(PYTHON) -m tests.vm $(ARGUMENTS)
 
 virtual: setup ## the board's camera without a board: picamera2 on libcamera's virtual camera, in a Debian 13 (root)
 	@.ci/setup virtual

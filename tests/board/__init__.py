@@ -1,0 +1,1 @@
+"""What can be shown on a board only: docs/hil.md says what to wire."""
