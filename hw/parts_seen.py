@@ -7,6 +7,7 @@ Source: docs/hardware.md, "Self-test".
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,12 @@ from pathlib import Path
 from agent.board_parts import BoardParts, EncoderKind, Led
 from agent.config import Board, Services
 from agent.health import PartKind, SeenPart
+from hw.attributes import first
 
 ROOT = Path("/")
 HARDWARE_ENCODER = "bcm2835-codec-encode"
-READ_BYTES = 64
+
+_NAME = re.compile(r"([ -~]{1,63})\n")
 
 
 def parts_seen(board: Board, services: Services | None, root: Path = ROOT) -> tuple[SeenPart, ...]:
@@ -43,24 +46,20 @@ def _pictures(parts: BoardParts, root: Path) -> Iterator[Seen]:
     """A sensor's driver names its subdevice after it, as in "imx708_wide 10-001a"."""
     folder = root / "sys" / "class" / "video4linux"
     names = _video_names(folder)
-    yield PartKind.SENSOR, folder / parts.sensor, any(name.startswith(parts.sensor) for name in names)
+    yield (
+        PartKind.SENSOR,
+        folder / parts.sensor,
+        any(name is not None and name.startswith(parts.sensor) for name in names),
+    )
     if parts.encoder is EncoderKind.HARDWARE:
         yield PartKind.ENCODER, folder / HARDWARE_ENCODER, HARDWARE_ENCODER in names
 
 
-def _video_names(folder: Path) -> tuple[str, ...]:
+def _video_names(folder: Path) -> frozenset[str | None]:
     try:
-        return tuple(_first_line(device / "name") for device in sorted(folder.iterdir()))
+        return frozenset(first(device / "name", _NAME) for device in folder.iterdir())
     except OSError:
-        return ()
-
-
-def _first_line(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(READ_BYTES).decode("ascii", "replace").partition("\n")[0]
-    except OSError:
-        return ""
+        return frozenset()
 
 
 def _sound(parts: BoardParts, root: Path) -> Seen:
