@@ -131,10 +131,11 @@ def make_agency(
     broker_port: int = BROKER_PORT,
     intake_port: int = INTAKE_PORT,
     radio: bool = False,
+    host: str = LOOPBACK,
 ) -> TestAgency:
     """Make `parent/agency` on the real disk and load it. `simulated=False` gives the role `camera`.
 
-    Every dock's intake is on `intake_port` of the loopback.
+    Every dock's intake is on `intake_port` of `host`.
     """
     folder = parent / "agency"
     random = seeded_random(seed)
@@ -150,8 +151,8 @@ def make_agency(
         profile="fr-2022",
         prerecord_ms=prerecord_ms,
         footage=None if footage is None else str(footage),
-        docks=tuple(DockRequest(dock, Address(LOOPBACK, intake_port)) for dock in docks),
-        broker=Address(LOOPBACK, broker_port),
+        docks=tuple(DockRequest(dock, Address(host, intake_port)) for dock in docks),
+        broker=Address(host, broker_port),
         demo=True,
     )
     made = plan_agency(request, None, now_ms, random)

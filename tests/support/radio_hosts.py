@@ -96,7 +96,11 @@ class Hosts(ABC):
             self._hostapd = None
         if dock is not None:
             (dock / "used.conf").write_text(self.hostapd_conf((dock / "hostapd.conf").read_text()))
-            self._hostapd = run(["hostapd", "used.conf"], dock)
+            self._hostapd = self.host(["hostapd", "used.conf"], dock)
+
+    def host(self, command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+        """Start it where the dock is."""
+        return run(command, folder)
 
     @abstractmethod
     def supplicant_conf(self, conf: str) -> str:
