@@ -56,6 +56,7 @@ def packets(tmp_path_factory: pytest.TempPathFactory) -> list[Packet]:
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
     """The agent's end, and the capture's end, which Serving closes."""
     agent, capture = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    agent.settimeout(20)
     with agent:
         yield agent, capture
 
