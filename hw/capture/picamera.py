@@ -9,7 +9,9 @@ SensorTimestamp is CLOCK_BOOTTIME, the kernel's drivers give CLOCK_MONOTONIC (do
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -25,13 +27,14 @@ from hw.capture.encoder import rate_and_buffer
 from hw.capture.look import look
 from hw.capture.source import Look, Picture, Post
 
-BUFFERS = 4  # of up to 3 MB each: more do not fit beside the others into a Zero 2 W's CMA
+BUFFERS = 5  # of 1.4 MB at 720p; what sensor, ISP and encoder hold at once, and one: a Zero 2 W's CMA is small
 SENSOR_SIZE = (1920, 1080)  # the sensor's mode is that of 1080p, whatever the pictures' size: the same field of view
 HYPERFOCAL_DIOPTRES = 0.45  # sharp from 1.1 m to the horizon; a lens that hunts for focus loses what it came for
 MAX_SLEPT_NS = 10_000_000
 THREADS = 2
 _INSTALL = "install python3-picamera2 of Raspberry Pi OS, or temoin[camera] beside python3-libcamera"
-_CABLE = "check the sensor's cable, and that no other program films"
+_CAMERA = "check the sensor's cable, and that no other program films"
+_ENCODER = "name the encoder that the board has in its file, and check the group video"
 
 Made = TypeVar("Made")
 Encoded = Callable[[bytes, bool, int], None]
@@ -93,12 +96,13 @@ class PicameraDevice:
         self._video = video
         self._codec: CodecContext | None = None
         self._asked = 0
-        self._camera = _asked("camera", lambda: _open(parts.sensor))
+        self._camera = _asked("camera", _CAMERA, lambda: _open(parts.sensor))
         try:
-            _asked("camera", lambda: _configure(self._camera, video))
-            self._encoder = _asked("encoder", lambda: _encoder(parts.encoder, video))
+            _asked("camera", _CAMERA, lambda: _configure(self._camera, video))
+            self._encoder = _asked("encoder", _ENCODER, lambda: _encoder(parts.encoder, video))
         except CaptureError:
-            self.close()
+            with contextlib.suppress(CaptureError):
+                self.close()
             raise
 
     def start(self, post: Post) -> None:
@@ -108,23 +112,24 @@ class PicameraDevice:
             post(Picture((first_us + since_us) * 1000, data, keyframe))
 
         def asked(request: Request) -> None:
-            if self._asked % self._video.frames_per_second == 0:
-                post(_look(request, self._video))
+            seen = _look(request, self._video) if self._asked % self._video.frames_per_second == 0 else None
             self._asked += 1
+            if seen is not None:
+                post(seen)
 
         self._camera.post_callback = asked
         output = _output(encoded, self._tune)
-        _asked("encoder", lambda: self._camera.start_encoder(self._encoder, output, "main"))
-        _asked("camera", self._camera.start)
+        _asked("encoder", _ENCODER, lambda: self._camera.start_encoder(self._encoder, output, "main"))
+        _asked("camera", _CAMERA, self._camera.start)
 
     def set_bit_rate(self, bits_per_second: int) -> None:
         if self._codec is not None:
             self._codec.bit_rate = bits_per_second  # FFmpeg hands it to libx264 with the next picture
         else:
-            _asked("encoder", lambda: _set_hardware_rate(self._encoder, bits_per_second))
+            _asked("encoder", _ENCODER, lambda: _set_hardware_rate(self._encoder, bits_per_second))
 
     def close(self) -> None:
-        _asked("camera", self._camera.close)
+        _asked("camera", _CAMERA, self._camera.close)
 
     def _tune(self, codec: CodecContext) -> None:
         """libx264 as in hw/capture/encoder.py: bounded, and slices rather than pictures in parallel, which would each
@@ -150,7 +155,7 @@ def find(cameras: list[Mapping[str, object]], sensor: str) -> int:
     """
     models = [str(camera.get("Model")) for camera in cameras]
     if not models:
-        raise CaptureError("camera", "the system sees none", "check the sensor's cable, and the overlay in config.txt")
+        raise CaptureError("camera", "the system sees none", "check its cable, config.txt, and the group video")
     for number, model in enumerate(models):
         if model.split("_")[0] == sensor:
             return number
@@ -159,6 +164,7 @@ def find(cameras: list[Mapping[str, object]], sensor: str) -> int:
 
 
 def _open(sensor: str) -> Pi:
+    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")  # who reads our last words wants no greetings
     from picamera2 import Picamera2
 
     number = find(Picamera2.global_camera_info(), sensor)
@@ -224,12 +230,13 @@ def _output(encoded: Encoded, tune: Callable[[CodecContext], None]) -> object:
     return Posting()
 
 
-def _look(request: Request, video: Video) -> Look:
+def _look(request: Request, video: Video) -> Look | None:
     from picamera2 import MappedArray
 
     metadata = request.get_metadata()
     exposure, gain, boot_ns = (metadata.get(name) for name in ("ExposureTime", "AnalogueGain", "SensorTimestamp"))
-    assert isinstance(boot_ns, int), "libcamera gives it with every picture"
+    if not isinstance(boot_ns, int):  # the encoder will miss it too
+        return None
     mapped: AbstractContextManager[_Mapped] = MappedArray(request, "main", write=False)
     with mapped as picture:
         luma = picture.array[: video.height, : video.width]  # the chroma lies below, padding on the right
@@ -255,7 +262,7 @@ def _set_hardware_rate(encoder: PiEncoder, bits_per_second: int) -> None:
     fcntl.ioctl(device, videodev2.VIDIOC_S_CTRL, control)
 
 
-def _asked(where: str, ask: Callable[[], Made]) -> Made:
+def _asked(where: str, remedy: str, ask: Callable[[], Made]) -> Made:
     try:
         return ask()
     except CaptureError:
@@ -263,4 +270,4 @@ def _asked(where: str, ask: Callable[[], Made]) -> Made:
     except ImportError as error:
         raise CaptureError(where, f"{error.name or 'a library'} is not installed", _INSTALL) from None
     except Exception as error:  # libcamera, its binding and picamera2 raise what they like
-        raise CaptureError(where, f"{type(error).__name__}: {error}"[:200], _CABLE) from error
+        raise CaptureError(where, f"{type(error).__name__}: {error}"[:200], remedy) from error
