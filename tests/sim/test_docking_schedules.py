@@ -22,7 +22,7 @@ from tests.support.agency import TestAgency
 from tests.support.dock_rig import DockRig
 from tests.support.simdock import CALM
 
-MORE = frozenset({"elsewhere", "interrupted", "recovered", "open", "gap", "unnamed"})
+MORE = frozenset({"elsewhere", "interrupted", "recovered", "open", "gap", "unnamed", "bracket-wide"})
 STEPS = ("touch", "lift", "record", "press", "wait", "wait_long", "film", "kill", "power_cut", "drop", "refuse")
 
 
