@@ -315,19 +315,17 @@ class SelfTest:
         result = examine(known, tuple(self._seen), now_ns)
         self.conditions = conditions(result)
         found = {one.check: one.outcome for one in result if one.outcome is not Outcome.UNKNOWN}
-        if known.docked or not self._due(found, now_ns):
+        if not self._due(found, now_ns):
             return None
         self._told_ns, self._undocked = now_ns, False
         self._told.update(found)
         return body(result)
 
     def _keep(self, known: Known, now_ns: int) -> None:
-        """The window's observations, none of a time when capture was off."""
+        """The window's observations, and since when capture films or not; a dock puts off every self-test."""
         self._undocked = self._undocked or known.docked
         if known.docked or known.filming is not self._filming:
             self._filming, self._since_ns = known.filming, now_ns
-        if not known.filming:
-            self._seen.clear()
         while self._seen and self._seen[0].boot_ns <= now_ns - WINDOW_NS:
             self._seen.popleft()
 
