@@ -23,6 +23,7 @@ import sys
 from collections.abc import Sequence
 
 SAID_BYTES = 4096
+PIPE_BYTES = 65_536  # what a pipe holds
 GONE_WITHIN_MS = 50  # a killed process is; one that waits for its driver never runs again, but may stay for longer
 STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = 0, 1, 2
 
@@ -69,7 +70,8 @@ class Life:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # not yet reaped: the number is its own
         wait_for([self._ended], GONE_WITHIN_MS)
-        self._pass_on()
+        for _ in range(PIPE_BYTES // SAID_BYTES):  # somebody who left the group could go on for ever
+            self._pass_on()
         self._connection.close()
         os.close(self._said)
         os.close(self._ended)
@@ -84,7 +86,7 @@ class Life:
         with contextlib.suppress(OSError):  # it is full, or closed by the agent
             self._connection.send(words, socket.MSG_DONTWAIT)
         with contextlib.suppress(OSError):
-            os.write(STANDARD_ERROR, words)
+            os.write(STANDARD_ERROR, words)  # to the log, which may have to wait for the card: main
 
 
 def wait_for(descriptors: Sequence[int], timeout_ms: int | None = None) -> frozenset[int]:
@@ -132,6 +134,7 @@ def begin(listener: socket.socket, command: Sequence[str]) -> Life | None:
 def main(arguments: Sequence[str]) -> int:
     """0 when it was told to end."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    os.set_blocking(STANDARD_ERROR, False)
     listener = socket.socket(fileno=STANDARD_INPUT)
     listener.setblocking(False)
     serve(listener, [sys.executable, "-m", "hw.capture", *arguments])

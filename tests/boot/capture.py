@@ -54,6 +54,7 @@ class CaptureService:
         self.install()
         self.start_and_kill()
         self.refuse_others()
+        self.refuse_devices()
         self.end_with_the_agent()
         self.end_with_the_launcher()
 
@@ -87,6 +88,15 @@ class CaptureService:
         for path in ("/var/lib/temoin", "/var/lib/temoin/data", "/run/temoin/status.json", "/run/temoin-keeper/panel"):
             assert self._container.tell("test", "-r", path, user="temoin-capture").returncode == 1, path
             assert self._container.tell("test", "-w", path, user="temoin-capture").returncode == 1, path
+
+    def refuse_devices(self) -> None:
+        """Any device but those that it films with: root itself does not get one in the service's control group."""
+        self._container.ask("mknod", "/srv/tun", "c", "10", "200")
+        procs = "/sys/fs/cgroup/temoin.slice/temoin-capture.service/cgroup.procs"
+        for enter, code in (("", 0), (f"echo 0 >{procs};", 1)):
+            run = ("systemd-run", "--quiet", "--pipe", "--wait", "sh", "-c", f"{enter} : </dev/null && : </srv/tun")
+            done = self._container.tell(*run)
+            assert (done.returncode != 0, "not permitted" in done.stderr) == (code, code), done
 
     def end_with_the_agent(self) -> None:
         """Whatever becomes of the agent, capture does not outlive it, stopped as it may be."""

@@ -2,7 +2,7 @@
 
 Guarantees: ends what it started, by its pid, and nothing else. Where this machine has the old cgroups (v1) beside the
 unified ones, the container gets the unified ones, which Debian 13's systemd demands; without controllers then: no limit
-of memory holds, and no device is refused (docs/hardware.md, "Services").
+of memory holds (docs/hardware.md, "Services").
 Assumes root; no systemd is needed on this machine.
 """
 
@@ -41,6 +41,7 @@ class Container:
         command = [
             *("systemd-nspawn", "--quiet", f"--directory={self.root}", "--machine=temoin-boot", "--register=no"),
             *("--keep-unit", "--private-network", "--boot", "--console=pipe", "--resolv-conf=off"),
+            *("--capability=CAP_BPF,CAP_PERFMON", "--system-call-filter=bpf"),  # what DeviceAllow is made of
         ]
         enter = f'echo $$ >"{self._cgroup}/cgroup.procs" && exec "$@"'
         with self._log.open("wb") as log:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -73,14 +74,14 @@ def test_a_second_start_changes_nothing(filming: Filming) -> None:
     capture.start()
     process = filming.connected()
     capture.start()
-    assert process.delivers()
+    assert not process.over()
     assert filming.nobody()
     capture.kill()
     assert filming.nobody(), "there never was a second one"
 
 
 def test_one_that_ends_by_itself_is_not_alive_and_its_last_words_are_there(filming: Filming) -> None:
-    filming.fails.write_text(f"a first line\n{LAST_WORDS}\n\n")
+    filming.fail(f"a first line\n{LAST_WORDS}\n\n")
     capture = filming.capture()
     capture.start()
     wait_until(lambda: not capture.alive())
@@ -114,7 +115,7 @@ def test_what_an_earlier_agent_left_behind_ends_before_the_next_one_begins(filmi
 
 
 def test_last_words_obey_no_terminal(filming: Filming) -> None:
-    filming.fails.write_text("\x1b[2Jcapture: \u202egone", encoding="utf-8")
+    filming.fail("\x1b[2Jcapture: \u202egone")
     capture = filming.capture()
     capture.start()
     wait_until(lambda: not capture.alive())
@@ -122,7 +123,7 @@ def test_last_words_obey_no_terminal(filming: Filming) -> None:
 
 
 def test_a_flood_of_words_stops_nobody(filming: Filming) -> None:
-    filming.fails.write_text("many words\n" * 100_000 + LAST_WORDS)
+    filming.fail("many words\n" * 100_000 + LAST_WORDS)
     capture = filming.capture()
     capture.start()
     wait_until(lambda: not capture.alive())
@@ -135,6 +136,28 @@ def test_the_agent_s_end_is_the_end_of_capture(serviced: Serviced) -> None:
         process = serviced.connected()
         os.kill(process.pid, signal.SIGSTOP)
     wait_until(process.over)
+
+
+def test_an_agent_that_does_not_listen_is_no_hindrance(serviced: Serviced) -> None:
+    serviced.fail("many words\n" * 100_000)
+    with local_socket.connect(serviced.start_socket) as left:
+        poll = select.poll()
+        poll.register(left, select.POLLRDHUP)
+        assert poll.poll(WITHIN_S * 1000), "the process could say all of it, and has ended"
+
+
+def test_what_a_process_said_at_its_end_is_there_whenever_the_service_has_the_time_to_read_it(
+    serviced: Serviced,
+) -> None:
+    capture = serviced.capture()
+    capture.start()
+    process = serviced.connected()
+    serviced.service.send_signal(signal.SIGSTOP)
+    serviced.fail("many words\n" * 3000 + LAST_WORDS)
+    wait_until(process.ended)
+    serviced.service.send_signal(signal.SIGCONT)
+    wait_until(lambda: not capture.alive())
+    assert capture.last_words() == LAST_WORDS
 
 
 def test_without_the_service_capture_cannot_be_started(serviced: Serviced) -> None:

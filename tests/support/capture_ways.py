@@ -25,14 +25,14 @@ WITHIN_S = 20.0  # of a busy machine; what is asked is that it happens at all
 
 FILMING = """
 import pathlib, socket, sys, time
-agent, fails = sys.argv[1:]
-if pathlib.Path(fails).exists():
-    sys.exit(pathlib.Path(fails).read_text())
+agent, fails = map(pathlib.Path, sys.argv[1:])
 connection = socket.socket(socket.AF_UNIX)
-connection.connect(agent)
-while True:
+if not fails.exists():
+    connection.connect(str(agent))
+while not fails.exists():
     connection.send(b"x")
     time.sleep(0.002)
+sys.exit(fails.read_text())
 """
 SERVICE = "import socket, sys; from hw.capture.service import serve; serve(socket.socket(fileno=0), sys.argv[1:])"
 
@@ -55,6 +55,12 @@ class Filming:
 
     def _capture(self) -> Capture:
         return SimCamera(self.folder, self.command, lambda line: None)
+
+    def fail(self, words: str) -> None:
+        """From now on every process says this and ends."""
+        new = self.folder / "new"
+        new.write_text(words, encoding="utf-8")
+        new.rename(self.fails)
 
     def connected(self) -> Connected:
         """The process that has connected, once one has."""
@@ -113,6 +119,10 @@ class Connected:
 
     def close(self) -> None:
         self._connection.close()
+
+    def ended(self) -> bool:
+        """Whether the process only waits for its parent to hear of its end."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
     def over(self) -> bool:
         """Whether its end is there now, after what it had said before: nobody has to wait for it."""
