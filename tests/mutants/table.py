@@ -23,6 +23,7 @@ _SIM = (
     "tests/sim/test_ends.py",
 )
 _RECORDING = "agent/recording.py"
+_CAMERA = "hw/capture/camera.py"
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -210,5 +211,47 @@ MUTANTS: tuple[Mutant, ...] = (
         """        '    ca_cert="agency.pem"\\n'\n""",
         "",
         ("tests/unit/test_agency.py",),
+    ),
+    Mutant(
+        "a camera's picture of a time to come is refused",
+        _CAMERA,
+        "if not isinstance(packet, Ended) and packet.boot_ns > now_ns:",
+        "if False:",
+        ("tests/unit/test_camera.py",),
+    ),
+    Mutant(
+        "a camera's clock that is not the boot clock is refused",
+        _CAMERA,
+        "packet.boot_ns < now_ns - MAX_AGE_NS",
+        "False",
+        ("tests/unit/test_camera.py",),
+    ),
+    Mutant(
+        "a camera that falls silent is told",
+        _CAMERA,
+        "if silent_ns > MAX_SILENCE_NS:",
+        "if silent_ns > 10 * MAX_SILENCE_NS:",
+        ("tests/unit/test_camera.py",),
+    ),
+    Mutant(
+        "a camera posts nothing once it was stopped",
+        _CAMERA,
+        "        with self._gate:\n            self._post = None\n        self._over.set()\n",
+        "        self._over.set()\n",
+        ("tests/conformance/test_source.py",),
+    ),
+    Mutant(
+        "why a camera ended is said before it is closed, which may hang",
+        _CAMERA,
+        "            self._end(error)  # said first: what follows may never return\n",
+        "            raise\n",
+        ("tests/unit/test_camera.py",),
+    ),
+    Mutant(
+        "a webcam is not taken for the board's sensor",
+        "hw/capture/picamera.py",
+        'if model.split("_")[0] == sensor:',
+        "if model:",
+        ("tests/unit/test_camera.py",),
     ),
 )

@@ -88,13 +88,15 @@ def test_one_that_does_not_start_is_closed() -> None:
     assert device.closed.wait(60)
 
 
-def test_the_reason_is_said_before_a_close_that_never_returns() -> None:
+@pytest.mark.parametrize("refusal", [None, CaptureError("encoder", "refuses", "restart")])
+def test_the_reason_is_said_before_a_close_that_never_returns(refusal: CaptureError | None) -> None:
     device, never = SimulatedCamera(VIDEO, pictures=5), threading.Event()
     device.closing = lambda: _wait(never)
+    device.refusal = refusal
     collected = Collected(1_000)
     Camera(lambda: device, VIDEO, device).start(collected.post)
-    assert collected.done.wait(60)
-    assert "no picture for" in reason(collected.packets)
+    assert collected.done.wait(20)
+    assert ("no picture for" if refusal is None else "encoder: refuses") in reason(collected.packets)
     never.set()
 
 
