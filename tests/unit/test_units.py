@@ -68,6 +68,14 @@ def test_systemd_understands_every_unit(tmp_path: Path) -> None:
     assert (done.returncode, mine) == (0, [])
 
 
+@pytest.mark.parametrize(("name", "tenths"), [("temoin", 20), ("temoin-capture", 12), ("temoin-keeper", 14)])
+def test_a_camera_s_services_stay_as_tight_as_is_said(name: str, tenths: int) -> None:
+    """systemd's own measure, 0 to 100; docs/hardware.md, "Services"."""
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={tenths}"]
+    done = subprocess.run([*command, UNITS / f"{name}.service"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("installer", INSTALLERS, ids=lambda path: path.name)
 def test_an_installer_is_a_script(installer: Path) -> None:
     assert subprocess.run(["bash", "-n", installer], check=False).returncode == 0
