@@ -6,8 +6,9 @@ OUT ?= demo
 FOOTAGE ?=
 ARGUMENTS ?=
 PLAY ?= .play
+HOURS ?=
 
-.PHONY: help setup demo dock camera test check kills faults plaintext mutants dock-install camera-install boot bench month vm virtual lint vectors
+.PHONY: help setup demo dock camera test check kills faults plaintext mutants dock-install camera-install boot bench month vm virtual soak lint vectors
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -71,13 +72,17 @@ month: setup ## hand a month's journal, 432,000 entries, over to a dock that is 
 	@.ci/setup check
 	@$(PYTHON) -m tests.month $(ARGUMENTS)
 
-vm: setup ## pins, lamps and battery on the kernel's own drivers, in an emulated machine (root): ARGUMENTS="--limit S"
+vm: setup ## pins, battery, sound, radio on the kernel's own drivers, in an emulated machine (root): ARGUMENTS="--sound S"
 	@.ci/setup vm
 	@$(PYTHON) -m tests.vm $(ARGUMENTS)
 
 virtual: setup ## the board's camera without a board: picamera2 on libcamera's virtual camera, in a Debian 13 (root)
 	@.ci/setup virtual
 	@$(PYTHON) -m tests.virtual
+
+soak: setup ## a camera records for ten minutes in the memory of its board, and nothing grows: HOURS=<n>
+	@.ci/setup tests
+	@$(PYTHON) -m tests.soak $(if $(HOURS),--hours "$(HOURS)",)
 
 vectors: setup ## generate the vectors of tests/vectors again
 	@for script in tests/vectors/make_*.py; do $(PYTHON) -m "tests.vectors.$$(basename $$script .py)" || exit 1; done

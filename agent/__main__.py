@@ -59,6 +59,7 @@ def run_on(machine: Machine, config: CameraConfig, board: Board) -> int:
     """The same on this machine."""
     try:
         disk = _take_card(config.data, machine)
+        _make_folder(config.run, "choose a run folder of your own")
         machine.open_panel().show(panel(Activity.BOOTING, frozenset()), DARK_AFTER_NS)
         from agent.agent import Agent
 
@@ -82,13 +83,17 @@ def run_on(machine: Machine, config: CameraConfig, board: Board) -> int:
 
 def _take_card(data: Path, machine: Machine) -> Disk:
     """The data folder, taken for this process. Raises StoreError when another agent has it, ConfigError, DiskError."""
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(str(data), error.strerror or str(error), "give a data folder on a card") from None
+    _make_folder(data, "give a data folder on a card")
     disk = machine.open_disk(data)
     disk.lock()
     return disk
+
+
+def _make_folder(path: Path, remedy: str) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(str(path), error.strerror or str(error), remedy) from None
 
 
 def refuse(run: Path, machine: Machine, error: TemoinError) -> None:

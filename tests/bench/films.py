@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+FRAMES_PER_SECOND = 25
 _NOISE = 48
 _SECONDS = 10
 
@@ -31,7 +32,7 @@ simulated = true
 [video]
 width = {self.width}
 height = {self.height}
-frames_per_second = 25
+frames_per_second = {FRAMES_PER_SECOND}
 bit_rate_bps = {self.bit_rate_bps}
 max_bit_rate_bps = {self.max_bit_rate_bps}
 [sound]
@@ -60,12 +61,12 @@ cut_off_percent = 3
         random = np.random.default_rng(1)
         new = path.with_suffix(".new.mp4")
         with av.open(str(new), "w") as container:
-            video = container.add_stream("libx264", rate=25)
+            video = container.add_stream("libx264", rate=FRAMES_PER_SECOND)
             assert isinstance(video, av.VideoStream)
             video.width, video.height, video.pix_fmt = self.width, self.height, "yuv420p"
             video.options = {"preset": "ultrafast", "crf": "16"}
             colour = np.full((self.height // 2, self.width), 128, np.uint8)
-            for number in range(_SECONDS * 25):
+            for number in range(_SECONDS * FRAMES_PER_SECOND):
                 noise = random.integers(-_NOISE, _NOISE, (self.height, self.width), dtype=np.int16)
                 luma = (noise + 100 + number % 50).astype(np.uint8)
                 frame = av.VideoFrame.from_ndarray(np.concatenate([luma, colour]), format="yuv420p")

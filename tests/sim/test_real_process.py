@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,6 +114,7 @@ def camera(tmp_path: Path) -> Iterator[RealCamera]:
     agency = make_agency(tmp_path, RecipientKind.CLASSIC, prerecord_ms=2_000, footage=film)
     small_board(agency)
     made = RealCamera(agency)
+    shutil.rmtree(made.config.run)  # in memory on a board: gone with each boot
     yield made
     if made.process is not None:
         made.process.kill()
