@@ -11,6 +11,7 @@ from __future__ import annotations
 
 COUNTRY = "FR"
 CHANNEL = 6  # 2.4 GHz: the radio of a Zero 2 W has nothing else
+CHANNELS_MHZ = {1: 2412, 6: 2437, 11: 2462}  # those that do not overlap: three are looked at faster than forty
 MAX_STATIONS = 64
 
 SUPPLICANT_CONF, HOSTAPD_CONF, HOSTAPD_USERS = "wpa_supplicant.conf", "hostapd.conf", "hostapd.eap_user"
@@ -24,6 +25,7 @@ def supplicant_conf(agency: str, camera: str) -> bytes:
     that a dock that is added later needs nothing of the cameras that there are: which docks the policy has is checked
     where the session begins.
     """
+    channels = " ".join(map(str, CHANNELS_MHZ.values()))
     return (
         "# Written by temoin-fleet init. Start it in this folder: wpa_supplicant -c wpa_supplicant.conf -i wlan0\n"
         "ctrl_interface=DIR=/run/wpa_supplicant GROUP=temoin\n"
@@ -34,6 +36,8 @@ def supplicant_conf(agency: str, camera: str) -> bytes:
         "network={\n"
         "    disabled=1\n"
         f'    ssid="{agency}"\n'
+        f"    scan_freq={channels}\n"
+        f"    freq_list={channels}\n"
         "    key_mgmt=WPA-EAP-SHA256 WPA-EAP\n"
         "    proto=RSN\n"
         "    pairwise=CCMP\n"

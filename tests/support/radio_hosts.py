@@ -25,7 +25,7 @@ LIMIT_S = 20
 DAY_MS = 24 * 3600 * 1000
 CAMERA_END, DOCK_END = "temoin0", "temoin1"
 OVER_THE_AIR = re.compile(
-    r"^\s*(ssid|key_mgmt|proto|pairwise|group|ieee80211w|country|p2p_disabled|interface|driver|country_code|ieee80211d"
+    r"^\s*(ssid|scan_freq|freq_list|key_mgmt|proto|pairwise|group|ieee80211w|country|p2p_disabled|interface|driver|country_code|ieee80211d"
     r"|hw_mode|channel|ieee80211n|wmm_enabled|max_num_sta|ap_isolate|auth_algs|wpa|wpa_key_mgmt|rsn_pairwise)=.*\n",
     re.MULTILINE,
 )

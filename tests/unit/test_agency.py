@@ -31,6 +31,7 @@ from firmware.agency import MAX_CAMERAS, RETENTION_DAYS, Holder, Request, plan_a
 from firmware.cli import main
 from firmware.docks import DockRequest
 from firmware.folders import Plan, PlannedFile, write_plan
+from firmware.radio import CHANNELS_MHZ
 from hw.boards import board_file
 from tests.support.agency import AGENCY, NOW_MS, TestAgency, make_agency, seeded_random
 from tests.support.terminal import Ended, run_on_terminal
@@ -480,6 +481,8 @@ def test_a_board_with_a_radio_gets_its_network_and_the_dock_an_access_point() ->
     assert f'    ssid="{AGENCY}"\n' in camera
     assert f"\nssid={AGENCY}\n" in dock
     assert '    identity="camera-tls:cam-02"\n' in camera
+    channel = int(re.findall(r"^channel=(\d+)$", dock, re.MULTILINE)[0])
+    assert str(CHANNELS_MHZ[channel]) in re.findall(r"^    scan_freq=(.*)$", camera, re.MULTILINE)[0].split()
     assert "\ncountry=FR\n" in camera
     assert "\ncountry_code=FR\n" in dock
     named = re.findall(r'(?:ca_cert|client_cert|server_cert|private_key|eap_user_file)="?([^"\n]+)', camera + dock)
