@@ -104,12 +104,14 @@ class Camera:
                 device.set_bit_rate(self._rate_bps * self._percent // 100)
 
     def _watch(self) -> None:
-        since_ns = self._pacer.boot_ns()
+        """Counts looks that saw nothing new, not time: a process that stood still has missed nothing but its turn."""
+        silent, seen_ns = 0, self._heard_ns
         while not self._over.is_set():
             self._pacer.wait_until(self._pacer.boot_ns() + WATCH_NS, self._over)
-            silent_ns = self._pacer.boot_ns() - (self._heard_ns or since_ns)
-            if silent_ns > MAX_SILENCE_NS:
-                self._end(CaptureError("camera", f"no picture for {silent_ns // 1_000_000} ms", _CABLE))
+            silent = silent + 1 if self._heard_ns == seen_ns else 0
+            seen_ns = self._heard_ns
+            if silent * WATCH_NS >= MAX_SILENCE_NS:
+                self._end(CaptureError("camera", f"no picture for {silent * WATCH_NS // 1_000_000} ms", _CABLE))
 
     def _take(self, packet: Packet) -> None:
         """From the device's threads."""

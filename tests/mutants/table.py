@@ -229,8 +229,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a camera that falls silent is told",
         _CAMERA,
-        "if silent_ns > MAX_SILENCE_NS:",
-        "if silent_ns > 10 * MAX_SILENCE_NS:",
+        "if silent * WATCH_NS >= MAX_SILENCE_NS:",
+        "if silent * WATCH_NS >= 10 * MAX_SILENCE_NS:",
         ("tests/unit/test_camera.py",),
     ),
     Mutant(

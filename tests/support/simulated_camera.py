@@ -35,6 +35,7 @@ class SimulatedCamera:
         self._post: Post | None = None
         self._count = 0
         self._now_ns = BOOT_NS
+        self._origin_ns = BOOT_NS
         self.rates: list[int] = []
         self.closed = threading.Event()
         self.closing: Callable[[], None] = lambda: None
@@ -65,7 +66,7 @@ class SimulatedCamera:
         self.closed.set()
 
     def _due_ns(self) -> int:
-        return BOOT_NS + self._count * SECOND_NS // self._video.frames_per_second + LATENCY_NS
+        return self._origin_ns + self._count * SECOND_NS // self._video.frames_per_second + LATENCY_NS
 
     def _expose(self, post: Post) -> None:
         boot_ns = self._due_ns() - LATENCY_NS + self._ahead_ns

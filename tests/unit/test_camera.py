@@ -35,7 +35,7 @@ def test_a_camera_that_falls_silent_ends_with_what_to_do(pictures: int) -> None:
     assert len([packet for packet in packets if isinstance(packet, Picture)]) == pictures
     frame_ns = SECOND_NS // VIDEO.frames_per_second
     last_ns = BOOT_NS + (pictures - 1) * frame_ns + LATENCY_NS if pictures else BOOT_NS
-    assert MAX_SILENCE_NS < device.boot_ns() - last_ns <= MAX_SILENCE_NS + WATCH_NS
+    assert MAX_SILENCE_NS <= device.boot_ns() - last_ns <= MAX_SILENCE_NS + WATCH_NS
     assert device.closed.wait(60)
 
 
@@ -63,6 +63,21 @@ def test_pictures_that_waited_are_not_lost() -> None:
             return super().boot_ns() + (5 * SECOND_NS if self._count > 10 else 0)
 
     packets, _ = over(Waking(VIDEO), pictures=20)
+    assert not [packet for packet in packets if isinstance(packet, Ended)]
+
+
+def test_a_process_that_stood_still_films_on() -> None:
+    """Nothing came for ten seconds, because nobody ran: the watch neither."""
+
+    class Frozen(SimulatedCamera):
+        def wait_until(self, boot_ns: int, stop: threading.Event) -> None:
+            if self._count < 30 or self._origin_ns > BOOT_NS:
+                return super().wait_until(boot_ns, stop)
+            self._origin_ns += 10 * SECOND_NS
+            self._now_ns += 10 * SECOND_NS
+            return None
+
+    packets, _ = over(Frozen(VIDEO), pictures=90)
     assert not [packet for packet in packets if isinstance(packet, Ended)]
 
 
