@@ -17,7 +17,6 @@ at the end of it. Silent losses below LATE_NS shift the sound by as much, for no
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from dataclasses import dataclass
 
@@ -84,14 +83,14 @@ class SoundClock:
         bound_ns = None if doubt is None else doubt.lowest_ns(self._doubt_since_ns)
         if bound_ns is not None:
             for held in self._held[:-1]:
-                held.bound_ns = min(held.bound_ns, bound_ns)
+                held.bound_ns = min(bound_ns, bound_ns if held.bound_ns is None else held.bound_ns)
 
     def _leave_out_what_is_of_either_side(self) -> None:
         """What came late, lay ready or followed a stall may have been heard before the loss or after it: nobody knows.
         The first block that was waited for and is in line was heard after it."""
         origin_ns = self._envelope.lowest_ns(self._arrived_ns)
         assert origin_ns is not None, "it has just begun"
-        while self._held and (not self._held[0].waited_for or self._held[0].origin_ns > origin_ns + LATE_NS):
+        while self._held and not self._held[0].came_after_the_loss(origin_ns):
             self._held.pop(0)
 
     def _release(self) -> list[SoundBlock]:
@@ -100,7 +99,8 @@ class SoundClock:
         blocks: list[SoundBlock] = []
         for held in released:
             assert origin_ns is not None, "what is held has arrived, and has left its lateness"
-            heard_ns = min(origin_ns, held.bound_ns) + self._span_ns(held.count)
+            first_ns = origin_ns if held.bound_ns is None else min(origin_ns, held.bound_ns)
+            heard_ns = first_ns + self._span_ns(held.count)
             self._last_ns = max(heard_ns, self._last_ns + 1)
             blocks.append(SoundBlock(self._last_ns, held.samples, heard=True))
         return blocks
@@ -112,13 +112,18 @@ class SoundClock:
 @dataclass(slots=True)
 class _Held:
     """Samples whose time is not known yet; `count` came before them. The card's first sample was heard at origin_ns if
-    they were not late, and at bound_ns at the latest. `waited_for`: they neither lay ready nor followed a stall."""
+    they were not late, and before bound_ns if a stall came after them. `waited_for`: they neither lay ready nor came
+    after one."""
 
     count: int
     samples: bytes
     origin_ns: int
     waited_for: bool
-    bound_ns: int = sys.maxsize
+    bound_ns: int | None = None
+
+    def came_after_the_loss(self, origin_ns: int) -> bool:
+        """The card began at origin_ns, by what arrived since the loss was found."""
+        return self.bound_ns is None and self.waited_for and self.origin_ns <= origin_ns + LATE_NS
 
 
 class _Envelope:

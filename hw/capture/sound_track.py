@@ -21,7 +21,7 @@ from hw.capture.source import SAMPLE_BYTES, SECOND_NS
 
 BLOCK_SAMPLES = 1024
 """What an AAC encoder takes at once; a packet of it also holds half of the block that follows."""
-DRIFT_NS = 20_000_000
+DRIFT_NS = 10_000_000
 SLACK_NS = 1_000_000
 STEP_NS = 10_000_000
 

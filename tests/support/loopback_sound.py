@@ -1,7 +1,7 @@
 """`python -m tests.support.loopback_sound [SECONDS]`: beeps through the kernel's loopback card, filmed and measured.
 
 aplay plays a beep each second into one end of snd-aloop; Microphone, muxer and AAC film the other end. When a beep was
-played the kernel itself says: the player's status in /proc/asound tells which sample was played when. Prints how far
+played the kernel itself says: the player's status in /proc/asound tells how many samples it has played. Prints how far
 after that each beep lies in the film (least, median, most), and exits with 1 when one lies further than LIMIT_MS from
 it or is missing. Needs: the module snd-aloop, aplay (alsa-utils), access to /dev/snd.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hw.capture.main import BootClock
 from hw.capture.source import SECOND_NS
 from tests.support.filmed_sound import Filmed, film_microphone
 from tests.support.sound_card import MS_NS, beep
@@ -35,15 +36,14 @@ EDGE_S = 2
 """Beeps so near the beginning or the end of the film may be missing."""
 
 
-def first_sample_ns(status: str) -> int | None:
-    """CLOCK_MONOTONIC at which the first sample was played, by what the kernel says of a player; None: it does not run.
-    It counts in ticks of the kernel's timer: the earliest of many answers is the best one."""
-    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    told = {name.strip(): value.strip() for name, value in fields.items()}
-    if told.get("state") != "RUNNING":
+def first_sample_ns(status: str, asked_ns: int) -> int | None:
+    """When the first sample was played at the latest, by what the kernel said of a player before asked_ns; None: it
+    does not run. It counts in ticks of its timer, and we ask late: the earliest of many answers is the best one."""
+    told = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    fields = {name.strip(): value.strip() for name, value in told.items()}
+    if fields.get("state") != "RUNNING":
         return None
-    seconds, nanoseconds = told["tstamp"].split(".")
-    return int(seconds) * SECOND_NS + int(nanoseconds) - int(told["hw_ptr"]) * SECOND_NS // RATE_HZ
+    return asked_ns - int(fields["hw_ptr"]) * SECOND_NS // RATE_HZ
 
 
 class Player:
@@ -57,9 +57,8 @@ class Player:
 
     @property
     def first_ns(self) -> int:
-        """CLOCK_BOOTTIME of the first sample."""
-        boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        return min(self._answers) + boot_ns
+        """The boot clock's time at which the first sample was played."""
+        return min(self._answers)
 
     @contextlib.contextmanager
     def playing(self) -> Iterator[None]:
@@ -93,9 +92,10 @@ class Player:
                 process.stdin.flush()
 
     def _ask(self, process: subprocess.Popen[bytes]) -> None:
+        clock = BootClock()
         while not self._stop.is_set() and process.poll() is None:
             with contextlib.suppress(OSError):
-                answer = first_sample_ns(STATUS.read_text())
+                answer = first_sample_ns(STATUS.read_text(), clock.boot_ns())
                 self._answers += [] if answer is None else [answer]
             time.sleep(0.1)
 

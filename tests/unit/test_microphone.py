@@ -138,7 +138,7 @@ def test_sound_is_never_apart_from_its_time(
         absent=one_after_another(absent),
     )
     tape, _ = listen(card, 20)
-    assert -35 <= tape.apart_ms[0] <= tape.apart_ms[1] <= 35
+    assert -40 <= tape.apart_ms[0] <= tape.apart_ms[1] <= 40
 
 
 def test_what_was_lost_is_a_hole_and_no_shift() -> None:

@@ -11,7 +11,7 @@ from hw.capture.sound_track import BLOCK_SAMPLES, SoundTrack
 
 RATE = 48_000
 ALL = 2**62
-DRIFT = RATE // 50
+DRIFT = RATE // 100
 
 
 def tone(count: int, value: int = 7) -> bytes:
