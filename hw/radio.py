@@ -108,7 +108,7 @@ class WifiRadio:
 
     def _want(self, on: bool) -> None:
         self._wanted = on
-        with contextlib.suppress(BlockingIOError):  # it is awake already
+        with contextlib.suppress(OSError):  # it is awake already, or over
             self._wake_writer.send(b"!")
 
     # What is done while it is on.
