@@ -41,6 +41,17 @@ def test_a_sensor_that_stops_is_told_and_the_pictures_before_are_kept(tmp_path: 
         filming.take(2)
 
 
+@pytest.mark.usefixtures("let_go")
+def test_a_camera_that_cannot_be_stopped_is_told_and_holds_nobody_up(tmp_path: Path) -> None:
+    with Filming(board_file(tmp_path, "film"), tmp_path) as filming:
+        filming.take(2)
+        HOLD.write_text("hang")
+        assert filming.until(lambda: bool(filming.gone), 8), filming.words()
+        assert "capture: camera: no picture for 2" in filming.words()
+        assert filming.gone[0].violation is None
+        assert filming.process.wait(5) == 1
+
+
 def test_another_sensor_than_the_boards_is_named(tmp_path: Path) -> None:
     with Filming(board_file(tmp_path, "imx708"), tmp_path) as filming:
         assert filming.process.wait(30) == 1

@@ -5,7 +5,8 @@
 - the status of a picture: libcamera 0.4.0's virtual camera leaves it as the memory was, and picamera2 drops pictures by
   it: all are good;
 - a sensor's pace: the virtual camera gives a picture as soon as it is asked (377 a second). It is asked at the rate
-  that was set; and not at all while the file `hold` is there: a sensor that has stopped.
+  that was set; and not at all while the file `hold` is there: a sensor that has stopped. With HANG in that file the
+  camera cannot be stopped either: libcamera waits for it for ever.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import picamera2.picamera2 as module
 from picamera2.allocators.allocator import Allocator, Sync
 
 HELD_POLL_S = 0.01
+HANG = "hang"
 BEHIND_S = 0.2
 
 
@@ -107,6 +109,13 @@ class Pace:
 def install(hold: Path) -> None:
     """Into the libcamera and picamera2 of this process."""
     pace = Pace(hold)
+    stop = libcamera.Camera.stop
+
+    def stop_or_hang(camera: object) -> None:
+        while hold.exists() and hold.read_text() == HANG:
+            time.sleep(HELD_POLL_S)
+        stop(camera)
+
     configure = module.Picamera2.configure_
 
     def configure_paced(self: object, camera_config: object) -> None:
@@ -125,4 +134,5 @@ def install(hold: Path) -> None:
     module.Picamera2._get_raw_modes = other_modes
     module.Picamera2.configure_ = configure_paced
     libcamera.FrameMetadata.status = property(lambda _: libcamera.FrameMetadata.Status.Success)
+    libcamera.Camera.stop = stop_or_hang
     libcamera.Camera.queue_request = lambda camera, request: pace.queue_request(camera, request)
