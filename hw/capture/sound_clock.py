@@ -50,7 +50,8 @@ class SoundClock:
         span_ns, since_ns = self._span_ns(self._count - first), arrival_ns - self._arrived_ns
         self._arrived_ns = arrival_ns
         stalled = since_ns > span_ns + LATE_NS
-        self._held.append(_Held(first, samples, origin_ns, waited_for=not stalled and since_ns >= span_ns // 2))
+        waited_for = first == 0 or (not stalled and since_ns >= span_ns // 2)
+        self._held.append(_Held(first, samples, origin_ns, waited_for))
         known_ns = self._envelope.lowest_ns(arrival_ns)
         if known_ns is not None and origin_ns <= known_ns + LATE_NS:
             self._envelope.add(arrival_ns, origin_ns)
@@ -58,38 +59,31 @@ class SoundClock:
             return self._release()
         doubt = self._doubt
         if doubt is None or stalled:
-            self._bound_what_came_before(doubt)
+            for held in self._held[:-1]:
+                held.before_stall = True
             doubt, self._doubt_since_ns = _Envelope(), arrival_ns
         doubt.add(arrival_ns, origin_ns)
         self._doubt = doubt
         held_ns = self._span_ns(self._count - self._held[0].count)
         if arrival_ns - self._doubt_since_ns < SETTLE_NS and held_ns < MAX_HELD_NS:
             return []
-        self._envelope, self._doubt = doubt, None
-        if known_ns is not None:
-            self._leave_out_what_is_of_either_side()
+        self._settle(doubt)
         return self._release()
 
     def lost(self) -> list[SoundBlock]:
         """The device says that samples were lost after those that were taken; the blocks that were still held."""
         if self._doubt is not None and self._envelope.lowest_ns(self._arrived_ns) is None:
-            self._envelope = self._doubt
+            self._settle(self._doubt)
         released = self._release()
         self._count, self._envelope, self._doubt = 0, _Envelope(), None
         return released
 
-    def _bound_what_came_before(self, doubt: _Envelope | None) -> None:
-        """What came before a stall was heard no later than its own arrivals say, whatever was lost in the stall."""
-        bound_ns = None if doubt is None else doubt.lowest_ns(self._doubt_since_ns)
-        if bound_ns is not None:
-            for held in self._held[:-1]:
-                held.bound_ns = min(bound_ns, bound_ns if held.bound_ns is None else held.bound_ns)
-
-    def _leave_out_what_is_of_either_side(self) -> None:
-        """What came late, lay ready or followed a stall may have been heard before the loss or after it: nobody knows.
-        The first block that was waited for and is in line was heard after it."""
-        origin_ns = self._envelope.lowest_ns(self._arrived_ns)
-        assert origin_ns is not None, "it has just begun"
+    def _settle(self, doubt: _Envelope) -> None:
+        """The envelope begins anew. What came late, lay ready or came before a stall may have been heard before a loss
+        or after it: nobody knows. The first block that was waited for and is in line was heard after it."""
+        self._envelope, self._doubt = doubt, None
+        origin_ns = doubt.lowest_ns(self._arrived_ns)
+        assert origin_ns is not None, "the last arrival is in it"
         while self._held and not self._held[0].came_after_the_loss(origin_ns):
             self._held.pop(0)
 
@@ -99,9 +93,7 @@ class SoundClock:
         blocks: list[SoundBlock] = []
         for held in released:
             assert origin_ns is not None, "what is held has arrived, and has left its lateness"
-            first_ns = origin_ns if held.bound_ns is None else min(origin_ns, held.bound_ns)
-            heard_ns = first_ns + self._span_ns(held.count)
-            self._last_ns = max(heard_ns, self._last_ns + 1)
+            self._last_ns = max(origin_ns + self._span_ns(held.count), self._last_ns + 1)
             blocks.append(SoundBlock(self._last_ns, held.samples, heard=True))
         return blocks
 
@@ -112,18 +104,17 @@ class SoundClock:
 @dataclass(slots=True)
 class _Held:
     """Samples whose time is not known yet; `count` came before them. The card's first sample was heard at origin_ns if
-    they were not late, and before bound_ns if a stall came after them. `waited_for`: they neither lay ready nor came
-    after one."""
+    they were not late. `waited_for`: they neither lay ready nor came after a stall."""
 
     count: int
     samples: bytes
     origin_ns: int
     waited_for: bool
-    bound_ns: int | None = None
+    before_stall: bool = False
 
     def came_after_the_loss(self, origin_ns: int) -> bool:
-        """The card began at origin_ns, by what arrived since the loss was found."""
-        return self.bound_ns is None and self.waited_for and self.origin_ns <= origin_ns + LATE_NS
+        """The card began at origin_ns, by what arrived since."""
+        return not self.before_stall and self.waited_for and self.origin_ns <= origin_ns + LATE_NS
 
 
 class _Envelope:
