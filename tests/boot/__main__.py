@@ -14,6 +14,7 @@ from tests.boot.camera import Camera
 from tests.boot.capture import CaptureService
 from tests.boot.container import Container
 from tests.boot.dock import Dock
+from tests.boot.power import Power
 from tests.boot.root import SUITES, make_root, run
 from tests.kills.footage import BOARD, make_film
 
@@ -50,6 +51,7 @@ def _boot(suite: str, out: Path) -> bool:
                 Camera(container, say).play()
                 CaptureService(container, say).play()
                 Dock(container, say).play()
+                Power(container, say).play()
             except Exception:
                 (out / f"{suite}.journal").write_text(container.tell("journalctl", "--no-pager").stdout)
                 raise

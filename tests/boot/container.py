@@ -78,6 +78,10 @@ class Container:
         (self._cgroup / "cgroup.kill").write_text("1")
         wait_for("the end of the container's processes", self._swept, ENDS_WITHIN_S)
 
+    def ended(self) -> bool:
+        """It has gone down by itself."""
+        return self._process is None or self._process.poll() is not None
+
     def tell(self, *command: str, timeout_s: float = 60, user: str = "root") -> subprocess.CompletedProcess[str]:
         """Run it inside, whatever becomes of it."""
         who = [] if user == "root" else ["runuser", "-u", user, "--"]

@@ -145,7 +145,10 @@ def test_the_camera_s_units_its_installer_and_its_configuration_agree_on_where_t
     assert settings("temoin.service", "StateDirectory") == [Path(home).name]
     assert settings("temoin.service", "RuntimeDirectory") == [Path(run).name]
     assert settings("temoin-capture.socket", "ListenStream") == [configured["capture"]]
-    assert settings("temoin-reboot.path", "PathExists") == [f"{run}/reboot"]
+    for action in ("reboot", "poweroff"):
+        assert settings(f"temoin-{action}.path", "PathExists") == [f"{run}/{action}"]
+        assert settings(f"temoin-{action}.path", "Unit") == [f"temoin-power@{action}.service"]
+    assert settings("temoin-power@.service", "ExecStart")[0] == f"/bin/rm -f {run}/%i"
     (capture,) = settings("temoin-capture.service", "ExecStart")
     assert capture.startswith(f"{program}/bin/python -m hw.capture.service --socket {run}/capture.sock ")
     (keeper,) = settings("temoin-keeper.service", "ExecStart")
