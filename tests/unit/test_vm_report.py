@@ -76,6 +76,10 @@ def test_what_is_missing_is_a_fault(without: Line, fault: str) -> None:
     assert any(each.startswith(fault) for each in said(without=(without,)))
 
 
+def test_a_test_that_never_started_is_a_fault() -> None:
+    assert said(without=(Start("f::b"), Done("f::b", "passed", 7))) == ["f::b: came back 0 times"]
+
+
 @pytest.mark.parametrize(
     ("more", "fault"),
     [

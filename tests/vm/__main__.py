@@ -15,6 +15,7 @@ from tests.vm.image import image, pack_work
 from tests.vm.verdict import Heard
 
 LIMIT_S = 1800
+SOUND_S = 60
 BUILD = Path("build/vm")
 
 
@@ -22,6 +23,7 @@ def main() -> int:
     """See the module's text."""
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=(__doc__ or "").split(":", 1)[1].strip())
     parser.add_argument("--limit", type=int, default=LIMIT_S, help=f"seconds that it may take (default: {LIMIT_S})")
+    parser.add_argument("--sound", type=int, default=SOUND_S, help=f"seconds of sound (default: {SOUND_S})")
     parsed = parser.parse_args()
     build = BUILD.absolute()
     build.mkdir(parents=True, exist_ok=True)
@@ -32,10 +34,10 @@ def main() -> int:
         except BlockingIOError:
             print(f"another one runs in {BUILD}")
             return 1
-        return _run(build, parsed.limit)
+        return _run(build, parsed.limit, parsed.sound)
 
 
-def _run(build: Path, limit_s: int) -> int:
+def _run(build: Path, limit_s: int, sound_s: int) -> int:
     began = time.monotonic()
 
     def say(text: str) -> None:
@@ -49,7 +51,7 @@ def _run(build: Path, limit_s: int) -> int:
         work = build / "work.tar"
         pack_work(work)
         say("starting the machine")
-        for text in machine.run(start, work, build, limit_s):
+        for text in machine.run(start, work, build, f"{suite.SOUND_SECONDS}={sound_s}", limit_s):
             line = report.parse(text)
             heard.take(line)
             _tell(line, say)

@@ -28,10 +28,10 @@ KERNEL_LINE = (
 """panic=-1: a kernel that gives up starts again at once, and -no-reboot makes that qemu's end."""
 
 
-def run(image: Image, work: Path, folder: Path, limit_s: float) -> Iterator[str]:
+def run(image: Image, work: Path, folder: Path, setting: str, limit_s: float) -> Iterator[str]:
     """Start it; yields the lines of its second serial port as they come. Raises VmError when its time is over.
 
-    `folder` gets console.log and report.log.
+    `setting`, NAME=VALUE, is in its first process's environment. `folder` gets console.log and report.log.
     """
     console, report = folder / "console.log", folder / "report.log"
     for path in (console, report):
@@ -41,7 +41,7 @@ def run(image: Image, work: Path, folder: Path, limit_s: float) -> Iterator[str]
         "-smp", str(PROCESSORS), "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none",
         "-no-reboot", "-net", "none",
         "-serial", f"file:{console}", "-serial", f"file:{report}",
-        "-kernel", str(image.kernel), "-initrd", str(image.first_root), "-append", KERNEL_LINE,
+        "-kernel", str(image.kernel), "-initrd", str(image.first_root), "-append", f"{KERNEL_LINE} {setting}",
         "-drive", f"file={image.disk},format=raw,if=virtio,snapshot=on",
         "-drive", f"file={work},format=raw,if=virtio,snapshot=on",
     ]  # fmt: skip

@@ -11,6 +11,9 @@ from tests.vm.debian import PROJECT, VmError
 FILES = (
     "tests/vm/guest/test_pins.py",
     "tests/vm/guest/test_battery.py",
+    "tests/vm/guest/test_board.py",
+    "tests/vm/guest/test_sound.py",
+    "tests/vm/guest/test_radio.py",
     "tests/unit/test_inputs.py",
     "tests/unit/test_keeper.py",
     "tests/conformance/test_panel.py",
@@ -19,6 +22,8 @@ FILES = (
 )
 SETTINGS = {"TEMOIN_VM": "1", "CI": "1"}
 """CI: the same examples each time."""
+SOUND_SECONDS = "TEMOIN_SOUND_SECONDS"
+"""How long tests/vm/guest/test_sound.py listens."""
 LEFT_OUT = ("tests/unit/test_keeper.py::test_without_pins_the_factory_is_one_line_and_lgpio_has_its_folder",)
 """Here there are pins."""
 ARGUMENTS = (
