@@ -207,6 +207,8 @@ class Agent:
             self._ring.wipe()
         if self._journal is not None:
             self._journal.close()
+        if self._supervisor is not None and self._supervisor.powers_off:
+            self._devices.power_off()
         self._devices.close()
 
     def _begin_to_film(self) -> socket.socket:

@@ -207,6 +207,10 @@ class Devices(Protocol):
         """Raise what ended a thread of the board's, if something did: a defect, which takes the agent down."""
         ...
 
+    def power_off(self) -> None:
+        """Ask for the board's power to be switched off. Returns at once."""
+        ...
+
     def close(self) -> None:
         """No more of it. Outputs stay as they are."""
         ...

@@ -71,6 +71,8 @@ class Supervisor:
     ) -> None:
         self.news: Mailbox[News] = Mailbox(NEWS)
         self.ended = False
+        self.powers_off = False
+        """It has ended by the switch, or for want of power: the board is to be without it."""
         self._showing = showing = Showing(panel)
         self._orders = OrderBox(lambda: showing.tell(Moment.WRITER_LATE))
         self.orders = self._orders.mailbox
@@ -348,6 +350,7 @@ class Supervisor:
         elif self._activity is Activity.SHUTTING_DOWN and not self.ended:
             self._orders.post(orders.Note("shutdown", {"cause": cause}))
             self.ended = True
+            self.powers_off = event is not Event.TERMINATE
 
     # What time makes due.
 

@@ -31,8 +31,8 @@ from hw.watch import BoardWatch
 END_WITHIN_S = 2.0
 OpenPins = Callable[[Path], Factory]
 GPIO_FOLDER = "lgpio"
-REBOOT = "reboot"
-"""In the run folder: the unit temoin-reboot.path restarts the board when it appears."""
+REBOOT, POWER_OFF = "reboot", "poweroff"
+"""In the run folder: temoin-reboot.path and temoin-poweroff.path do it when one appears."""
 
 
 class RealBoard:
@@ -63,7 +63,7 @@ class RealBoard:
         self.power = KernelPower(parts.supplies, lambda: self._inputs.contact)
         line = None if wiring.sensor is None else _line(self._factory, wiring.sensor)
         capture = ServiceCapture(services.capture)
-        self.camera = SensorCamera(capture, line, self._reboot, clock, post, self._watch.wake)
+        self.camera = SensorCamera(capture, line, lambda: self._ask(REBOOT), clock, post, self._watch.wake)
         self._wifi = None if parts.radio is None else WifiRadio(parts.radio, clock, post)
         self.radio: Radio = Cable(post) if self._wifi is None else self._wifi
         self._receiver = GpsdPlace(clock, post) if parts.gpsd else None
@@ -105,12 +105,15 @@ class RealBoard:
     def _measure(self) -> None:
         self._post(measure(self._data))
 
-    def _reboot(self) -> None:
-        """Ask whoever may: this user may not."""
+    def power_off(self) -> None:
+        self._ask(POWER_OFF)
+
+    def _ask(self, what: str) -> None:
+        """Whoever may do it: this user may not."""
         try:
-            (self._run / REBOOT).touch(mode=0o600)
+            (self._run / what).touch(mode=0o600)
         except OSError:
-            self._post(OutputFailed("reboot"))
+            self._post(OutputFailed(what))
 
 
 def _made(folder: Path) -> Path:

@@ -71,6 +71,9 @@ class SimBoard:
         self._control = Control(self._run, self.perform, self.step)
         self._control.start()
 
+    def power_off(self) -> None:
+        self._log("power_off")
+
     def check(self) -> None:
         """Nothing: whoever drives the board is told of what goes wrong in it."""
 

@@ -23,7 +23,7 @@ from agent.evidence.verdict import Verdict
 from agent.evidence.verify import verify
 from agent.formats.age import RecipientKind
 from agent.model import NS_PER_S
-from hw.board import REBOOT
+from hw.board import POWER_OFF, REBOOT
 from hw.boards import board_file
 from tests.support.agency import TestAgency, make_agency
 from tests.support.footage import make_footage
@@ -156,6 +156,7 @@ def test_a_press_on_a_pin_becomes_evidence(board: Board) -> None:
     assert lights.index("green") < lights.index("red")
     data = board.camera / "data"
     report = verify(data, board.agency.root_pem, outside_head=None, now_ms=board.agency.now_ms)
+    assert not (board.run / POWER_OFF).exists(), "who ends the process may start it again"
     assert report.verdict is Verdict.PARTIAL, report.lines()
     assert {reason.code for reason in report.reasons} <= {"bracket"}
     (stop,) = bodies(data, "recording.stop")
@@ -179,6 +180,17 @@ def test_a_stopped_capture_process_is_killed_and_started_by_the_service(board: B
     causes = [body["cause"] for body in bodies(board.camera / "data", "alert")]
     assert "capture_restarted" in causes
     assert not (board.run / REBOOT).exists()
+
+
+def test_the_off_input_seals_and_asks_for_the_end_of_power(board: Board) -> None:
+    board.start()
+    board.until_activity("ready")
+    board.do("off on")
+    assert board.agent is not None
+    assert board.agent.wait(WITHIN_S) == 0
+    (shutdown,) = bodies(board.camera / "data", "shutdown")
+    assert shutdown["cause"] == "switched_off"
+    assert (board.run / POWER_OFF).exists()
 
 
 def test_a_contact_turns_the_radio_on_and_a_radio_that_is_not_there_is_said(board: Board) -> None:
