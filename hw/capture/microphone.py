@@ -74,7 +74,7 @@ class Microphone:
             try:
                 self._record(post)
             except CaptureError as error:
-                self._post(post, self._clock.lost())
+                self._clock.lost()
                 if not self._missing:
                     self._say(f"{error}; filming goes on without sound")
                 self._missing = True
@@ -90,7 +90,7 @@ class Microphone:
                 try:
                     samples = sound.read(POLL_MS)
                 except OverrunError:
-                    self._post(post, self._clock.lost())
+                    self._clock.lost()
                     continue
                 now_ns = self._pacer.boot_ns()
                 heard_ns = self._heard(samples, heard_ns, now_ns)

@@ -70,13 +70,11 @@ class SoundClock:
         self._settle(doubt)
         return self._release()
 
-    def lost(self) -> list[SoundBlock]:
-        """The device says that samples were lost after those that were taken; the blocks that were still held."""
-        if self._doubt is not None and self._envelope.lowest_ns(self._arrived_ns) is None:
-            self._settle(self._doubt)
-        released = self._release()
+    def lost(self) -> None:
+        """The device says that samples were lost after those that were taken. Whether what is still held was late, or
+        came after a loss that was not told, nobody will know."""
+        self._held.clear()
         self._count, self._envelope, self._doubt = 0, _Envelope(), None
-        return released
 
     def _settle(self, doubt: _Envelope) -> None:
         """The envelope begins anew. What came late, lay ready or came before a stall may have been heard before a loss
