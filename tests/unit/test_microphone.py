@@ -117,6 +117,9 @@ def one_after_another(troubles: list[tuple[float, float]]) -> list[Span]:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(-200, 200), st.sampled_from([300, 1000]), st.integers(0, 99), TROUBLES, TROUBLES, FEW)
 @example(0, 300, 198, [], [(9.1, 1.5)], [(2, 3.7)])  # lost unsaid while the time is not known yet
+@example(0, 300, 0, [], [(1.0, 0.1), (0.5, 0.1)], [(0.5, 0.1)])  # and besides while the reader is late
+@example(0, 300, 21, [], [(3.8125, 0.1)], [(0.5, 2.5)])  # after a block that was late
+@example(0, 300, 1, [], [(0.5, 0.1)], [(0.75, 0.1)])  # so soon before the card is gone that it is not found
 @example(0, 1000, 25, [(0.05, 0.4)], [], [])  # a stall that the buffer holds, at that time
 def test_sound_is_never_apart_from_its_time(
     ppm: int,
