@@ -10,6 +10,7 @@ from agent.model import DARK, NS_PER_S, Activity, Condition, Light
 from agent.ports import Panel
 from agent.states import Moment, RecordingLight, cue, shown
 
+REMIND_NS = 120 * NS_PER_S  # common practice; felt, not heard: it must not give a hidden officer away
 SHOW_AGAIN_NS = NS_PER_S  # well within the 3 s after which a light that nobody shows goes dark
 
 
@@ -21,6 +22,7 @@ class Showing:
         self._light: Light | None = None
         self._show_next_ns = 0
         self._failed_outputs: set[str] = set()
+        self._remind_ns: int | None = None
         self.writer_late = False
 
     @property
@@ -38,6 +40,16 @@ class Showing:
         if late and not self.writer_late:
             self.tell(Moment.WRITER_LATE)
         self.writer_late = late
+
+    def remind(self, recording: bool, now_ns: int) -> None:
+        """Tell that it still records, each two minutes of that. Call it in every step."""
+        if not recording:
+            self._remind_ns = None
+        elif self._remind_ns is None:
+            self._remind_ns = now_ns + REMIND_NS
+        elif now_ns >= self._remind_ns:
+            self._remind_ns = now_ns + REMIND_NS
+            self.tell(Moment.REMINDED)
 
     def show_soon(self, now_ns: int) -> None:
         """The next `show` shows the light even if it is the same: that re-arms it."""

@@ -266,6 +266,7 @@ class Moment(StrEnum):
     MARKED = "marked"
     ANNOUNCED = "announced"
     IMPOSSIBLE = "impossible"
+    REMINDED = "reminded"
     STOPPED = "stopped"
     REFUSED = "refused"
     STILL_RECORDING = "still_recording"
@@ -282,6 +283,7 @@ CUES: Mapping[Moment, Cue] = MappingProxyType(
         Moment.MARKED: Cue(Tone.MARK, Vibration.SHORT),
         Moment.ANNOUNCED: Cue(Tone.MARK, Vibration.DOUBLE),
         Moment.IMPOSSIBLE: Cue(Tone.MARK, Vibration.LONG),
+        Moment.REMINDED: Cue(Tone.NONE, Vibration.DOUBLE),
         Moment.STOPPED: Cue(Tone.STOP, Vibration.LONG),
         Moment.REFUSED: Cue(Tone.REFUSAL, Vibration.ALARM),
         Moment.STILL_RECORDING: Cue(Tone.REFUSAL, Vibration.SHORT),

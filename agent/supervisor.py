@@ -369,6 +369,7 @@ class Supervisor:
         if self._conditions.newly_disputed():
             self._orders.alert("clock_disputed", {}, "dock_camera")
         self._showing.watch_writer(self._recording, now_ns)
+        self._showing.remind(self._activity is Activity.RECORDING, now_ns)
 
     def _show(self, now_ns: int) -> None:
         self._showing.show(self._activity, self._holding(), self._recording, now_ns)

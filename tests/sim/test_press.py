@@ -228,3 +228,12 @@ def test_a_segment_is_closed_before_the_fragment_that_passes_16_mib(rig: Rig) ->
     assert [integer_of(body, "n") for body in seals] == [8]
     assert integer_of(seals[0], "size") <= 16 * 1024 * 1024
     rig.check(more=frozenset({"open"}))
+
+
+def test_the_officer_is_reminded_after_two_minutes_of_a_recording(rig: Rig) -> None:
+    rig.film("I")
+    rig.tap()
+    rig.film("P" * 118)
+    assert not rig.felt(Moment.REMINDED)
+    rig.film("P" * 4)
+    assert len(rig.felt(Moment.REMINDED)) == 1
