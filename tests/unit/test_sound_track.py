@@ -156,6 +156,16 @@ def test_a_sample_is_doubled_where_the_sound_moves_least() -> None:
     assert found[298:303] == [*calm[298:301], calm[300], calm[301]]
 
 
+def test_a_long_time_in_place_allows_no_more_steps_at_once() -> None:
+    track = SoundTrack(RATE)
+    for number in range(200):
+        track.add(number * BLOCK_SAMPLES, tone(BLOCK_SAMPLES), heard=True)
+    encoded(track)
+    track.add(200 * BLOCK_SAMPLES + DRIFT, tone(BLOCK_SAMPLES), heard=True)
+    track.fill_to(203 * BLOCK_SAMPLES)
+    assert np.count_nonzero(values(encoded(track))) == BLOCK_SAMPLES + 1 + BLOCK_SAMPLES // (RATE // 100)
+
+
 def test_what_comes_at_most_a_millisecond_apart_is_left_as_it_is() -> None:
     track = SoundTrack(RATE)
     for number in range(50):
