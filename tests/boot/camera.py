@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
+from agent.config import MIB_BYTES
 from agent.model import Activity
 from agent.states import panel
 from hw.panel import HeldLight, parse
@@ -17,6 +18,11 @@ CONFIG = f"{HOME}/camera.toml"
 PIPE = "/run/temoin-keeper/panel"
 WITHIN_S = 60.0  # of a busy machine
 WATCHDOG_S = 10.0
+LIMITS = (  # of the board's budget: 512 MiB, 160 for the system, 128 for capture, 64 for the agent without its ring
+    ("temoin.slice", "MemoryMax", 352),
+    ("temoin.service", "MemoryMax", 352),
+    ("temoin.service", "LimitMEMLOCK", 160),
+)
 
 Say = Callable[[str], None]
 
@@ -45,6 +51,8 @@ class Camera:
         self._say(f"installed in {time.monotonic() - began:.0f} s, and ready: Type=notify lets nothing else through")
         assert self._container.shows("temoin.service", "ActiveState") == "active"
         self._until("ready", lambda status: status["activity"] == "ready")
+        for unit, name, mib in LIMITS:
+            assert self._container.shows(unit, name) == str(mib * MIB_BYTES), f"{unit}: {name}"
         text = self._container.shows("temoin.service", "StatusText")
         assert text.startswith("ready"), text
         assert self._container.ask("stat", "-c", "%U %a", HOME, "/run/temoin").split() == [

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent.config import load_board
+from agent.config import MAX_PRERECORD_MS, MIB_BYTES, check_memory, load_board
+from agent.errors import ConfigError
 from agent.model import NS_PER_S, Activity
 from agent.states import panel
 from firmware.agency import SERVICES
@@ -24,7 +26,7 @@ UNITS = ROOT / "systemd"
 INSTALLERS = (UNITS / "dock-install", UNITS / "camera-install")
 FAULT_LIGHT = UNITS / "temoin-fault-light"
 KINDS = (".service", ".socket", ".path", ".timer", ".slice")
-DROP_INS = {"mosquitto-temoin.conf": "mosquitto.service", "temoin-simulated.conf": "temoin.service"}
+DROP_INS = {"mosquitto-temoin.conf": "mosquitto.service"}
 MOSQUITTO = """[Unit]
 Description=Debian's own unit, in short
 [Service]
@@ -167,16 +169,36 @@ def mib(text: str) -> int:
     return number
 
 
-@pytest.mark.parametrize("name", ["pi4", "pi5", "zero2w-clipon"])
-def test_no_board_s_budget_is_more_than_its_units_allow(name: str) -> None:
-    memory = load_board(board_file(name)).memory
+def test_the_units_limits_are_the_design_s() -> None:
     (whole,) = (mib(text) for text in settings("temoin.slice", "MemoryMax"))
     (agent,) = (mib(text) for text in settings("temoin.service", "MemoryMax"))
     (locked,) = (mib(text) for text in settings("temoin.service", "LimitMEMLOCK"))
     (capture,) = (mib(text) for text in settings("temoin-capture.service", "MemoryMax"))
-    assert memory.capture_mib <= capture
-    assert agent + capture == whole == 320
-    assert memory.agent_mib + locked == agent
+    assert (whole, capture, agent - locked) == (320, 160, 64)
+    assert agent + capture == whole
+
+
+@pytest.mark.parametrize("name", ["pi4", "pi5", "zero2w-clipon", "sim"])
+def test_a_board_that_is_not_refused_has_memory_for_all_of_it(name: str) -> None:
+    """The limits that the installer gives the units, for each pre-record that the board's budget allows."""
+    (program,) = re.findall(
+        r"^read -r both agent ring capture < <.*? -c '([^']+)'", unit("camera-install"), re.M | re.S
+    )
+    told = subprocess.run([sys.executable, "-c", program, board_file(name)], capture_output=True, text=True, check=True)
+    both, agent, locked, capture = map(int, told.stdout.split())
+    board = load_board(board_file(name))
+    memory = board.memory
+    assert (both, capture) == (memory.total_mib - memory.system_mib, memory.capture_mib)
+    assert (agent, locked) == (both - capture, agent - memory.agent_mib)
+    tried = 0
+    for prerecord_s in range(MAX_PRERECORD_MS // 1000 + 1):
+        try:
+            check_memory(board, prerecord_s * 1000)
+        except ConfigError:
+            continue
+        tried += 1
+        assert board.ring_bytes(prerecord_s * 1000) <= locked * MIB_BYTES
+    assert tried > 30
 
 
 @pytest.mark.parametrize(
