@@ -14,6 +14,7 @@ from agent.formats.canonical import Value
 from agent.health import HealthMeasured
 from agent.heat import HeatRule
 from agent.intake import Observed
+from agent.missed_sound import MissedSound
 from agent.model import NS_PER_S, Battery, Condition, Place, Stamp
 from agent.orders import Note, Order, Room
 from agent.placing import Placing
@@ -61,6 +62,7 @@ class Upkeep:
         self._film_at = film_at
         self._selftest = SelfTest(stamp().mono_ns)
         self._heat = HeatRule()
+        self._missed = MissedSound()
         self._health = HealthMeasured(None, None, None)
         self._step_ns = 0
         self._free_bytes: int | None = None
@@ -75,6 +77,7 @@ class Upkeep:
         match item:
             case Observed():
                 self._selftest.observed(item.observation)
+                self._missed.observed(item.observation)
             case Place():
                 self._placing.take(item)
             case Room():
@@ -98,7 +101,10 @@ class Upkeep:
         self._step_ns = now_ns + STEP_NS
         located = self._placing.step(now_ns, doing.rec)
         body = self._selftest.step(self._known(doing), now_ns)
+        missed = self._missed.step(doing.rec is not None, now_ns)
         due: list[Order] = [] if located is None else [located]
+        if missed is not None:
+            due.append(Note("alert", {"cause": "sound_missing", "values": missed, "remedy": "check_microphone"}))
         return due if body is None else [*due, Note("selftest", body)]
 
     def _known(self, doing: Doing) -> Known:

@@ -36,7 +36,7 @@ _COMMAND_MAGIC = b"TMNC"
 _SOUND = 1
 _RATE = 2
 _MAX_TIME_NS = (1 << 63) - 1
-_OBSERVED = struct.Struct("!QBBBBIIIHHI")
+_OBSERVED = struct.Struct("!QBBBBIIIHHIH")
 _KNOWS_EXPOSURE, _KNOWS_GAIN, _HEARD = 1, 2, 4
 _MAX_U32 = (1 << 32) - 1
 
@@ -46,6 +46,7 @@ OBSERVATION_BYTES = _OBSERVED.size
 MAX_CONTRAST = 127
 MAX_SHARPNESS = 255 * 255 * 100
 MAX_LEVEL = 32_768
+MAX_MISSING_MS = 60_000
 
 _REMEDY = "the socket is closed and the capture process started again"
 
@@ -86,7 +87,8 @@ class Observation:
     `luma` (mean, 0 to 255), `contrast` (standard deviation, 0 to MAX_CONTRAST) and `sharpness` (a hundred times the
     mean squared difference of neighbours) are of the picture at boot_ns; exposure and gain (1,000: none) are the
     sensor's, None where it does not tell. `heard`: samples came from the microphone since the observation before;
-    `peak` and `rms` (0 to MAX_LEVEL) and the number of `clipped` ones are theirs, 0 if there were none.
+    `peak` and `rms` (0 to MAX_LEVEL) and the number of `clipped` ones are theirs, 0 if there were none. `missing_ms`:
+    how much silence stands in the film for sound that should have been there, since the observation before.
     """
 
     boot_ns: int
@@ -99,6 +101,7 @@ class Observation:
     peak: int
     rms: int
     clipped: int
+    missing_ms: int
 
 
 Header = InitHeader | FragmentHeader | ObservationHeader
@@ -157,6 +160,7 @@ def pack_observation(seen: Observation) -> bytes:
         seen.peak,
         seen.rms,
         seen.clipped,
+        seen.missing_ms,
     )
 
 
@@ -200,7 +204,7 @@ def parse_observation(data: bytes) -> Observation:
     """The observation in exactly OBSERVATION_BYTES. Raises PipeError naming the field that is wrong."""
     if len(data) != OBSERVATION_BYTES:
         raise PipeError("observation", f"{len(data)} bytes instead of {OBSERVATION_BYTES}", _REMEDY)
-    boot_ns, luma, contrast, known, reserved, sharpness, exposure, gain, peak, rms, clipped = _OBSERVED.unpack(data)
+    boot_ns, luma, contrast, known, reserved, sharpness, exposure, gain, *sound = _OBSERVED.unpack(data)
     if known & ~(_KNOWS_EXPOSURE | _KNOWS_GAIN | _HEARD):
         raise PipeError("known", f"unknown bits 0x{known:02x}", _REMEDY)
     for name, value, bit in (("exposure_us", exposure, _KNOWS_EXPOSURE), ("gain_milli", gain, _KNOWS_GAIN)):
@@ -216,9 +220,7 @@ def parse_observation(data: bytes) -> Observation:
         exposure if known & _KNOWS_EXPOSURE else None,
         gain if known & _KNOWS_GAIN else None,
         bool(known & _HEARD),
-        peak,
-        rms,
-        clipped,
+        *sound,
     )
     _check_observation(seen)
     return seen
@@ -265,3 +267,4 @@ def _check_observation(seen: Observation) -> None:
     _check("peak", seen.peak, 0, MAX_LEVEL if seen.heard else 0)
     _check("rms", seen.rms, 0, seen.peak)
     _check("clipped", seen.clipped, 0, _MAX_U32 if seen.heard else 0)
+    _check("missing_ms", seen.missing_ms, 0, MAX_MISSING_MS)

@@ -56,8 +56,8 @@ class AgentSocket:
         self._send(header)
         self._send(part.data)
 
-    def observe(self, look: Look, level: Level) -> None:
-        """What the picture looks like, and what was heard since the look before."""
+    def observe(self, look: Look, level: Level, missing_ms: int) -> None:
+        """What the picture looks like, and what was heard, and missed, since the look before."""
         seen = pipe.Observation(
             look.boot_ns,
             look.luma,
@@ -69,6 +69,7 @@ class AgentSocket:
             level.peak,
             level.rms,
             level.clipped,
+            min(missing_ms, pipe.MAX_MISSING_MS),
         )
         self._send(pipe.pack_observation(seen))
 
@@ -109,7 +110,7 @@ def serve(connection: socket.socket, source: Source, muxer: Muxer, inbox: Inbox)
             if packet is None:
                 continue
             if isinstance(packet, Look):
-                agent.observe(packet, meter.take(packet.boot_ns))
+                agent.observe(packet, meter.take(packet.boot_ns), muxer.take_missing_ms())
                 continue
             if isinstance(packet, Ended):
                 for part in muxer.finish():

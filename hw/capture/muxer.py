@@ -128,6 +128,10 @@ class Muxer:
         self._track.add(self._samples_at(block.boot_ns), block.samples, block.heard)
         return self._encode_sound()
 
+    def take_missing_ms(self) -> int:
+        """How much silence stands for sound that is missing, since the last call."""
+        return self._track.take_missing() * 1000 // self._rate
+
     def finish(self) -> list[Init | Fragment]:
         """The last, incomplete GOP, if there is one. Nothing may follow."""
         if self._origin_ns is not None:

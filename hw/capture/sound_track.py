@@ -37,6 +37,7 @@ class SoundTrack:
         self._keep = rate * (MAX_FRAGMENT_NS + SECOND_NS) // SECOND_NS
         self._held = bytearray()
         self._taken = 0
+        self._missing = 0
         self._heard: deque[tuple[int, int]] = deque()
 
     @property
@@ -54,9 +55,19 @@ class SoundTrack:
         self._on = on
 
     def fill_to(self, position: int) -> None:
-        """Silence up to `position`, if there is nothing yet."""
-        if position > self._end:
-            self._held += bytes((position - self._end) * SAMPLE_BYTES)
+        """Silence up to `position`, if there is nothing yet: sound that should be there is missing."""
+        missing = position - self._end
+        if missing > 0:
+            self._missing += missing * (self._on and bool(self._end))  # what comes first may come late
+            self._put_silence(missing)
+
+    def take_missing(self) -> int:
+        """For how many samples silence stands, since the last call, though sound was on."""
+        missing, self._missing = self._missing, 0
+        return missing
+
+    def _put_silence(self, count: int) -> None:
+        self._held += bytes(max(count, 0) * SAMPLE_BYTES)
 
     def add(self, position: int, samples: bytes, heard: bool) -> None:
         """Samples whose first is at `position` by the boot clock."""
@@ -70,7 +81,7 @@ class SoundTrack:
             samples = self._drawn_nearer(samples, ahead)
         end = self._end + len(samples) // SAMPLE_BYTES
         first = max(self._end, self._on_from) if self._on else end
-        self.fill_to(min(first, end))
+        self._put_silence(min(first, end) - self._end)
         if first < end:
             self._held += samples[(first - end) * SAMPLE_BYTES :]
             if heard:

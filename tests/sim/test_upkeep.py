@@ -25,9 +25,9 @@ def rig(tmp_path: Path, agency: TestAgency) -> Iterator[Rig]:
     made.close()
 
 
-def seen(rig: Rig, contrast: int) -> bytes:
+def seen(rig: Rig, contrast: int, missing_ms: int = 0) -> bytes:
     return pipe.pack_observation(
-        pipe.Observation(rig.clock.now_ns, 90, contrast, contrast * 100, None, None, True, 900, 120, 0)
+        pipe.Observation(rig.clock.now_ns, 90, contrast, contrast * 100, None, None, True, 900, 120, 0, missing_ms)
     )
 
 
@@ -97,3 +97,22 @@ def test_heat_lowers_the_rate_and_cold_raises_it_and_both_are_entries(rig: Rig) 
     rig.settle()
     rates = [body["values"] for body in rig.bodies("alert") if body["cause"] == "bit_rate_changed"]
     assert rates == [{"celsius": HOT_C, "percent": STEPS_PERCENT[1]}, {"celsius": COOL_C, "percent": 100}]
+
+
+def test_a_hole_in_the_sound_of_a_recording_is_an_entry_one_for_ten_seconds(rig: Rig) -> None:
+    def missed() -> list[object]:
+        bodies = [body["values"] for body in rig.bodies("alert") if body["cause"] == "sound_missing"]
+        return [values["missing_ms"] for values in bodies if isinstance(values, dict)]
+
+    rig.film("I")
+    rig.push(seen(rig, 40, missing_ms=300))
+    rig.film("PP")
+    assert missed() == [], "nothing is recorded"
+    rig.tap()
+    rig.film("PP")
+    for _ in range(5):
+        rig.push(seen(rig, 40, missing_ms=100))
+        rig.film("P")
+    assert missed() == [100]
+    rig.film("P" * 8)
+    assert missed() == [100, 400]

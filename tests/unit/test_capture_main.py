@@ -136,7 +136,7 @@ def test_each_look_is_sent_with_what_was_heard_since_the_one_before(ends: tuple[
     for each, (there, peak, rms, clipped) in zip(looks, heard, strict=True):
         header, data = read_frame(agent)
         assert header == pipe.ObservationHeader()
-        expected = pipe.Observation(each.boot_ns, 90, 40, 900, 33_000, None, there, peak, rms, clipped)
+        expected = pipe.Observation(each.boot_ns, 90, 40, 900, 33_000, None, there, peak, rms, clipped, 0)
         assert pipe.parse_observation(data) == expected
 
 

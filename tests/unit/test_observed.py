@@ -17,7 +17,7 @@ from agent.ring import Ring
 from tests.support import mp4
 
 NOW_NS = 100 * NS_PER_S
-SEEN = pipe.Observation(NOW_NS, 90, 40, 900, 33_000, 1_500, True, 900, 120, 3)
+SEEN = pipe.Observation(NOW_NS, 90, 40, 900, 33_000, 1_500, True, 900, 120, 3, 0)
 
 
 @dataclass

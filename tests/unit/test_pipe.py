@@ -32,12 +32,13 @@ OBSERVATIONS = st.builds(
     peak=st.just(pipe.MAX_LEVEL),
     rms=st.integers(0, pipe.MAX_LEVEL),
     clipped=st.integers(0, (1 << 32) - 1),
+    missing_ms=st.integers(0, pipe.MAX_MISSING_MS),
 ) | st.builds(
     pipe.Observation,
     *(st.just(1), st.just(16), st.just(0), st.just(0), st.none(), st.none(), st.just(False)),
-    *(st.just(0), st.just(0), st.just(0)),
+    *(st.just(0), st.just(0), st.just(0), st.just(0)),
 )
-SEEN = pipe.Observation(1, 90, 40, 900, 33_000, 1_500, True, 900, 120, 3)
+SEEN = pipe.Observation(1, 90, 40, 900, 33_000, 1_500, True, 900, 120, 3, 0)
 
 
 @given(HEADERS)
@@ -84,6 +85,7 @@ def test_a_flipped_bit_is_refused_or_another_observation(seen: pipe.Observation,
         (replace(SEEN, peak=pipe.MAX_LEVEL + 1), "peak"),
         (replace(SEEN, rms=SEEN.peak + 1), "rms"),
         (replace(SEEN, clipped=1 << 32), "clipped"),
+        (replace(SEEN, missing_ms=60_001), "missing_ms"),
         (replace(SEEN, heard=False), "peak"),
     ],
 )

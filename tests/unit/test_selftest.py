@@ -64,7 +64,7 @@ KNOWN = Known(
     card=CardHealth(10, Reserve.NORMAL),
     supply=Supply(False, False, False),
 )
-DAY = Observation(NOW_NS, 100, 45, 4_000, 5_000, 1_000, True, 3_000, 200, 0)
+DAY = Observation(NOW_NS, 100, 45, 4_000, 5_000, 1_000, True, 3_000, 200, 0, 0)
 COVERED = replace(DAY, luma=16, contrast=3, sharpness=900, exposure_us=33_000, gain_milli=16_000)
 WELL = dict.fromkeys(SelfCheck, Outcome.WELL)
 

@@ -186,3 +186,24 @@ def test_what_was_heard_long_ago_is_forgotten() -> None:
         track.add(second * RATE, tone(RATE // 2), heard=True)
     assert not track.heard(0, RATE)
     assert track.heard(56 * RATE, 57 * RATE)
+
+
+def test_silence_for_missing_sound_is_counted_once_and_none_other() -> None:
+    track = SoundTrack(48_000)
+    track.fill_to(12_000)
+    assert track.take_missing() == 0, "a microphone may begin later than the picture"
+    track.add(12_000, bytes(2 * 4_800), heard=True)
+    track.add(12_000 + 4_800 + 9_600, bytes(2 * 4_800), heard=True)
+    assert track.take_missing() == 9_600
+    assert track.take_missing() == 0
+    track.fill_to(60_000)
+    assert track.take_missing() == 60_000 - 31_200
+    track.add(60_000 - 4_800, bytes(2 * 9_600), heard=True)
+    assert track.take_missing() == 0, "what came late was counted already"
+    track.switch(False, 64_800)
+    track.fill_to(96_000)
+    track.add(96_000, bytes(2 * 4_800), heard=True)
+    assert track.take_missing() == 0, "switched off, nothing is missing"
+    track.switch(True, 100_800)
+    track.add(100_800, bytes(2 * 9_600), heard=True)
+    assert track.take_missing() == 0, "nor while it comes on"

@@ -35,7 +35,7 @@ def header(
 
 def init(kind: int = INIT, **wrong: int) -> bytes:
     """An init or an observation."""
-    fields = {"flags": 0, "length": 1_235 if kind == INIT else 32, "t0_ns": 0, "dur_ns": 0, "frames": 0} | wrong
+    fields = {"flags": 0, "length": 1_235 if kind == INIT else 34, "t0_ns": 0, "dur_ns": 0, "frames": 0} | wrong
     return header(
         kind=kind,
         flags=fields["flags"],
@@ -58,17 +58,19 @@ SEEN = {
     "peak": 900,
     "rms": 120,
     "clipped": 3,
+    "missing_ms": 250,
 }
 
 
 def seen(**other: int) -> bytes:
-    return struct.pack("!QBBBBIIIHHI", *(SEEN | other).values())
+    return struct.pack("!QBBBBIIIHHIH", *(SEEN | other).values())
 
 
 def observed(**other: int | bool | None) -> str:
     """The repr of what `seen` of the same values says."""
     values = {key: value for key, value in SEEN.items() if key not in ("known", "reserved")} | {"heard": True} | other
     names = ("boot_ns", "luma", "contrast", "sharpness", "exposure_us", "gain_milli", "heard", "peak", "rms", "clipped")
+    names += ("missing_ms",)
     return f"Observation({', '.join(f'{name}={values[name]}' for name in names)})"
 
 
@@ -117,9 +119,9 @@ HEADERS = {
     "version-2": (header(version=2), "version: 2 is not known"),
     "kind-0": (header(kind=0), "kind: 0 is not known"),
     "kind-4": (header(kind=4), "kind: 4 is not known"),
-    "observation": (init(OBSERVATION), "ObservationHeader(length=32)"),
-    "observation-short": (init(OBSERVATION, length=31), "length: 31 is not within 32 to 32"),
-    "observation-long": (init(OBSERVATION, length=33), "length: 33 is not within 32 to 32"),
+    "observation": (init(OBSERVATION), "ObservationHeader(length=34)"),
+    "observation-short": (init(OBSERVATION, length=33), "length: 33 is not within 34 to 34"),
+    "observation-long": (init(OBSERVATION, length=35), "length: 35 is not within 34 to 34"),
     "observation-with-flags": (init(OBSERVATION, flags=1), "flags: 1 in an observation"),
     "observation-with-time": (init(OBSERVATION, t0_ns=1), "t0_ns: 1 in an observation"),
     "observation-with-duration": (init(OBSERVATION, dur_ns=1), "dur_ns: 1 in an observation"),
@@ -180,10 +182,12 @@ OBSERVATIONS = {
     "gain-though-not-known": (seen(known=5), "gain_milli: 1500 though it is not known"),
     "sound-without-a-microphone": (seen(known=3), "peak: 900 is not within 0 to 0"),
     "clipped-without-a-microphone": (seen(known=3, peak=0, rms=0), "clipped: 3 is not within 0 to 0"),
+    "missing-beyond": (seen(missing_ms=60_001), "missing_ms: 60001 is not within 0 to 60000"),
+    "missing-most": (seen(missing_ms=60_000), observed(missing_ms=60_000)),
     "unknown-bit": (seen(known=15), "known: unknown bits 0x0f"),
     "reserved": (seen(reserved=1), "reserved: 1 instead of 0"),
-    "cut": (seen()[:-1], "observation: 31 bytes instead of 32"),
-    "grown": (seen() + b"\0", "observation: 33 bytes instead of 32"),
+    "cut": (seen()[:-1], "observation: 33 bytes instead of 34"),
+    "grown": (seen() + b"\0", "observation: 35 bytes instead of 34"),
 }
 
 COMMANDS = {
