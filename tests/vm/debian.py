@@ -14,8 +14,9 @@ import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.virtual.root import KEPT_SETTINGS, SUITE, VIRTUAL_YAML
+
 PROJECT = Path(__file__).parents[2]
-SUITE = "trixie"
 KERNEL_SOURCE = "linux-source-6.12"
 PACKAGES = (
     "ca-certificates",
@@ -49,8 +50,6 @@ LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr
 LGPIO = "lgpio==0.2.2.0"  # without a version pip may take 0.0.0.2; there is no wheel for Python 3.13
 TEST_PARTS = ("gpiozero", "hypothesis", "pytest>")
 """What of the extra `dev` runs inside."""
-CAMERAS = Path("usr/share/libcamera/pipeline/virtual/virtual.yaml")
-KEPT_SETTINGS = ("PIP_INDEX_URL", "http_proxy", "https_proxy", "no_proxy")
 
 Say = Callable[[str], None]
 
@@ -87,8 +86,9 @@ class Root:
 
     def __init__(self, folder: Path, say: Say) -> None:
         self.folder = folder
-        say(f"making a root of Debian ({SUITE}): about 300 MB to download, some minutes")
+        say(f"making a root of Debian ({SUITE}): about 500 MB to download, some minutes")
         options = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
+        options += ["--dpkgopt=force-unsafe-io"]  # a root that was cut off is made again
         options += ['--aptopt=Acquire::Check-Valid-Until "false"', f"--include={','.join(PACKAGES)}"]
         source = f"deb {_mirror()} {SUITE} main"
         run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", *options, SUITE,
@@ -111,8 +111,8 @@ class Root:
         settings = {"PIP_CERT": f"/{certificates.relative_to(self.folder)}", "PIP_NO_CACHE_DIR": "1", "PYPI": "1"}
         pip = ("/venv/bin/pip", "--quiet", "--disable-pip-version-check")
         self.run("python3", "-m", "venv", "--system-site-packages", "/venv")  # Debian has libcamera, and no index has
-        (self.folder / CAMERAS).parent.mkdir(parents=True, exist_ok=True)
-        (self.folder / CAMERAS).symlink_to("/work/tests/vm/guest/cameras.yaml")
+        (self.folder / VIRTUAL_YAML).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / VIRTUAL_YAML).symlink_to("/work/tests/vm/guest/cameras.yaml")
         self.run(*pip, "wheel", "--no-deps", "--wheel-dir", "/wheels", LGPIO, **settings)  # PYPI: with its C library
         (wheel,) = (self.folder / "wheels").iterdir()
         self.run(*pip, "install", f"/wheels/{wheel.name}", *requirements(), **settings)
