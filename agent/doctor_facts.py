@@ -166,7 +166,7 @@ def _checked(
     both = (*chain, root)
     return Validity(
         round(max(each.not_valid_before_utc.timestamp() for each in both) * 1000),
-        round(min(each.not_valid_after_utc.timestamp() for each in both) * 1000) + 999,  # it includes its last second
+        keys.valid_until_ms(both),
     )
 
 
