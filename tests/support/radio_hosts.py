@@ -8,6 +8,7 @@ and iproute2, and for the wire a kernel with veth.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ from tests.support.interop import tool
 
 LIMIT_S = 20
 DAY_MS = 24 * 3600 * 1000
-CAMERA_END, DOCK_END = "temoin0", "temoin1"
+CAMERA_END, DOCK_END = (f"tm{os.getpid()}{end}" for end in "cd")  # another run on this computer has its own
 OVER_THE_AIR = re.compile(
     r"^\s*(ssid|scan_freq|freq_list|key_mgmt|proto|pairwise|group|ieee80211w|country|p2p_disabled|interface|driver|country_code|ieee80211d"
     r"|hw_mode|channel|ieee80211n|wmm_enabled|max_num_sta|ap_isolate|auth_algs|wpa|wpa_key_mgmt|rsn_pairwise)=.*\n",
