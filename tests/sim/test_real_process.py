@@ -27,16 +27,11 @@ from hw.sim.panel import light_now
 from hw.sim.power import SimPower
 from tests.support import journals
 from tests.support.agency import TestAgency, make_agency
+from tests.support.boards import smaller
 from tests.support.footage import make_footage
 
 DEADLINE_S = 10
 POLL_S = 0.05
-SMALL = {
-    "width = 1280": "width = 320",
-    "height = 720": "height = 240",
-    "\nbit_rate_bps = 4_000_000": "\nbit_rate_bps = 500_000",
-    "\nmax_bit_rate_bps = 8_000_000": "\nmax_bit_rate_bps = 1_000_000",
-}
 HARMLESS = {"simulated", "bracket", "recovered", "torn", "weak", "orphan", "interrupted"}
 
 
@@ -99,11 +94,7 @@ class RealCamera:
 def small_board(agency: TestAgency) -> None:
     """The packaged simulated board, filming 320 x 240."""
     config = agency.config()
-    text = board_file("sim").read_text(encoding="utf-8")
-    for line, smaller in SMALL.items():
-        assert text.count(line) == 1, line
-        text = text.replace(line, smaller)
-    (config.file.parent / "board.toml").write_text(text, encoding="utf-8")
+    (config.file.parent / "board.toml").write_text(smaller(board_file("sim")), encoding="utf-8")
     camera = config.file.read_text(encoding="utf-8")
     config.file.write_text(camera.replace('board = "sim"', 'board = "./board.toml"'), encoding="utf-8")
 

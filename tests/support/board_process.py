@@ -16,14 +16,14 @@ from pathlib import Path
 
 from agent.__main__ import Real, run_on
 from agent.adapters.clock import SystemClock
-from agent.board_parts import BoardParts, Pin
+from agent.board_parts import BoardParts
 from agent.config import Board, CameraConfig, load_board, load_camera
 from agent.model import NS_PER_MS, Colour
 from agent.ports import Devices, Post
 from agent.terminal import run
 from hw.board import RealBoard
 from hw.keeper import Keeper, PipeReader, open_outputs, turn
-from tests.support.pins import header
+from tests.support.pins import colour_of, header
 
 LOOK_NS = 20 * NS_PER_MS
 
@@ -64,8 +64,7 @@ class PinnedMachine(Real):
                 self.pins.drive(pins[what], how == "on")
 
     def _look(self) -> None:
-        lamps = {name for name, lamp in self._parts.lamps.items() if isinstance(lamp, Pin) and self.pins.is_on(lamp)}
-        colour = next((colour for colour, shining in self._parts.lights.items() if shining == lamps), Colour.OFF)
+        colour = colour_of(self._parts, self.pins.is_on)
         if colour is not self._colour:
             self._colour = colour
             print(time.monotonic_ns(), colour.value, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -93,6 +94,12 @@ def clip_on() -> BoardParts:
     return parts
 
 
+def colour_of(parts: BoardParts, is_on: Callable[[Pin], bool]) -> Colour:
+    """The colour that the board's lamps show together; OFF when they are dark, or of none."""
+    shining = {name for name, lamp in parts.lamps.items() if isinstance(lamp, Pin) and is_on(lamp)}
+    return next((colour for colour, lamps in parts.lights.items() if lamps == shining), Colour.OFF)
+
+
 class KeptBoard:
     """A panel, its pipe, and a keeper that is stepped by hand."""
 
@@ -126,8 +133,7 @@ class KeptBoard:
 
     def colour(self) -> Colour:
         """Which colour shines at this moment."""
-        shining = {name for name, lamp in self.parts.lamps.items() if isinstance(lamp, Pin) and self.pins.is_on(lamp)}
-        return next((colour for colour, lamps in self.parts.lights.items() if lamps == shining), Colour.OFF)
+        return colour_of(self.parts, self.pins.is_on)
 
     def seen(self) -> Light:
         """The light of now. Its pattern shows in the second that ends now: the past says how a light that is not dark

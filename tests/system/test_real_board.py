@@ -26,25 +26,12 @@ from agent.model import NS_PER_S
 from hw.board import POWER_OFF, REBOOT
 from hw.boards import board_file
 from tests.support.agency import TestAgency, make_agency
+from tests.support.boards import smaller
 from tests.support.footage import make_footage
 from tests.support.journals import bodies
 
 WITHIN_S = 20.0
-SMALLER = {
-    "width = 1280": "width = 320",
-    "height = 720": "height = 240",
-    "\nbit_rate_bps = 4_000_000": "\nbit_rate_bps = 500_000",
-}
 Status = Mapping[str, object]
-
-
-def smaller(board: Path, rate: str) -> str:
-    """The board's file, filming 320 x 240."""
-    text = board.read_text(encoding="utf-8")
-    for line, less in {**SMALLER, f"\nmax_bit_rate_bps = {rate}": "\nmax_bit_rate_bps = 1_000_000"}.items():
-        assert text.count(line) == 1, line
-        text = text.replace(line, less)
-    return text
 
 
 class Board:
@@ -55,7 +42,7 @@ class Board:
         self.camera = self.agency.camera_folder()
         self.run = folder / "run"
         film = make_footage(folder / "film.mp4", frames=50, width=320, height=240, beeps=True)
-        (self.camera / "board.toml").write_text(smaller(board_file("zero2w-clipon"), "6_000_000"), encoding="utf-8")
+        (self.camera / "board.toml").write_text(smaller(board_file("zero2w-clipon")), encoding="utf-8")
         places = {
             'board = "sim"': 'board = "./board.toml"',
             '"/run/temoin"  # in memory: it is written twice a second': f'"{self.run}"',
@@ -69,7 +56,7 @@ class Board:
         (self.camera / "camera.toml").write_text(config, encoding="utf-8")
         self.run.mkdir(mode=0o700)
         films = folder / "films.toml"  # there is no camera here: the board that films is the simulated one
-        films.write_text(smaller(board_file("sim"), "8_000_000"), encoding="utf-8")
+        films.write_text(smaller(board_file("sim")), encoding="utf-8")
         arguments = ["--socket", str(self.run / "capture.sock"), "--board", str(films), "--footage", str(film)]
         with local_socket.listen(folder / "start.sock", 0o660) as listener:
             command = [sys.executable, "-m", "hw.capture.service", *arguments]

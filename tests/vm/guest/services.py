@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -25,10 +24,12 @@ from agent.formats.age import RecipientKind
 from agent.model import Colour
 from hw.boards import board_file
 from tests.support.agency import TestAgency, make_agency
+from tests.support.boards import changed
 from tests.support.dock_process import RunningDock
 from tests.support.driven_battery import DrivenBattery
 from tests.support.gpio_sim import Chip
 from tests.support.mosquitto import free_port, running
+from tests.support.pins import colour_of
 
 WITHIN_S = 120.0
 LOOK_S = 0.005
@@ -54,10 +55,7 @@ Status = Mapping[str, object]
 
 def write_board(to: Path) -> None:
     """The clip-on's file, but for what is filmed and heard, and the names of the battery and of no radio."""
-    text = board_file("zero2w-clipon").read_text(encoding="utf-8")
-    for key, value in CHANGES.items():
-        text, count = re.subn(rf"(?m)^{key} = (?!\{{)[^ \n]+", f"{key} = {value}", text, count=1)
-        assert count == 1, key
+    text = changed(board_file("zero2w-clipon"), CHANGES)
     assert text.count(RADIO) == 1
     to.write_text(text.replace(RADIO, ""), encoding="utf-8")
 
@@ -117,11 +115,7 @@ class Board:
 
     def colour(self) -> Colour:
         """Of the lamps, as they shine at this moment."""
-        lamps = self.parts.lamps.items()
-        lit = {
-            name for name, pin in lamps if isinstance(pin, Pin) and self._chip.high(pin.gpio) == (pin.active == "high")
-        }
-        return next((colour for colour, shining in self.parts.lights.items() if shining == lit), Colour.OFF)
+        return colour_of(self.parts, lambda pin: self._chip.high(pin.gpio) == (pin.active == "high"))
 
     def status(self) -> Status:
         """Empty until there is one."""
